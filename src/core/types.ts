@@ -1,0 +1,414 @@
+/**
+ * The words of the system. Everything here is a fact (readonly data) or a small contract; nothing here does I/O.
+ * Features implement these interfaces, `build.ts` joins them, and `session/` knows only these.
+ */
+import type { Duplex, Readable, Writable } from 'node:stream'
+
+// ---------------------------------------------------------------- who
+
+/** What the console and the API let a person do beyond their own sessions. */
+export type Role = 'user' | 'auditor' | 'admin'
+export type LoginMethod = 'password' | 'publickey' | 'keyboard-interactive' | 'token'
+export interface PeerAddress {
+  readonly host: string
+  readonly port: number
+}
+/** A person who has proven who they are. Immutable for the life of a connection. */
+export interface Identity {
+  readonly user: string
+  readonly groups: readonly string[]
+  readonly roles: readonly Role[]
+  readonly method: LoginMethod
+  readonly from: PeerAddress
+}
+
+// ---------------------------------------------------------------- where
+
+/** One container of one pod, bound to the pod's UID: a pod of the same name that replaces it is another target. */
+export interface Target {
+  readonly cluster: string
+  readonly namespace: string
+  readonly pod: string
+  readonly container: string
+  /** metadata.uid of the pod (a docker host uses the container id). */
+  readonly uid: string
+  readonly node: string
+  /** As kubelet prints it: "docker://…", "containerd://…", "local://…". */
+  readonly containerId: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Prints a target the one way it is printed everywhere: `cluster/namespace/pod/container`. */
+export function targetText(target: Pick<Target, 'cluster' | 'namespace' | 'pod' | 'container'>): string {
+  return `${target.cluster}/${target.namespace}/${target.pod}/${target.container}`
+}
+
+// ---------------------------------------------------------------- what is asked
+
+/** The ways in. Every one of them goes through `Policy.decide`. */
+export const DOORS = ['shell', 'exec', 'sftp', 'scp', 'rsync', 'http', 'ws', 'batch'] as const
+export type Door = (typeof DOORS)[number]
+
+/** Character cells; pixels are 0 when the client does not know them (RFC 4254 s6.2). */
+export interface WindowSize {
+  readonly columns: number
+  readonly rows: number
+  readonly widthPx: number
+  readonly heightPx: number
+}
+export interface PtyRequest {
+  readonly term: string
+  readonly size: WindowSize
+  /** Encoded terminal modes of RFC 4254 s8 by name, as ssh2 decodes them: `{ ECHO: 1, VERASE: 127, … }`. */
+  readonly modes: Readonly<Record<string, number>>
+}
+/** A program to start in a target. */
+export interface ExecRequest {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** With a pty stdout and stderr are one stream. */
+  readonly pty?: PtyRequest
+  /** Working directory; the image's own when absent. Executors that cannot set it refuse with BAD_REQUEST. */
+  readonly cwd?: string
+}
+
+// ---------------------------------------------------------------- one run
+
+/** One run in one target: facts, and a switch that ends it. */
+export interface Session {
+  readonly id: string
+  readonly door: Door
+  readonly identity: Identity
+  readonly target: Target
+  readonly startedAt: Date
+  /** Aborted at most once; its reason is an OpsError whose text the user will read. */
+  readonly signal: AbortSignal
+  readonly pty?: PtyRequest
+  /** The command line of an exec, exactly as the client sent it. */
+  readonly command?: string
+}
+
+/** How a program ended. A failure to run it at all is an OpsError instead. */
+export type ExitStatus =
+  | { readonly kind: 'exited'; readonly code: number }
+  /** `signal` without the SIG prefix, as RFC 4254 s6.10 writes it: "KILL". */
+  | { readonly kind: 'signaled'; readonly signal: string; readonly coreDumped: boolean }
+
+/**
+ * The user's side of a session.
+ * `stdin` is always drained into its own buffer by the implementation: an ssh2 channel that is not read never says
+ * that its peer has left. Writes to `stdout` and `stderr` respect the client's window and the write governor.
+ */
+export interface ClientEnd {
+  readonly stdin: Readable
+  readonly stdout: Writable
+  readonly stderr: Writable
+  /** Aborted when the client has left, whichever of channel and connection said so first. */
+  readonly gone: AbortSignal
+  /** Calls back at once and in order of arrival; never queues behind data. Returns the way to stop listening. */
+  subscribe(listener: ClientListener): () => void
+  /** Sends `status`, then end-of-file and close. Called once, after the last byte of output was written. */
+  finish(status: ExitStatus): void
+}
+export interface ClientListener {
+  resize?(size: WindowSize): void
+  /** Name without SIG. */
+  signal?(name: string): void
+}
+
+/** The target's side of a session: a program that runs. */
+export interface RemoteProcess {
+  /** Ending it gives the program end-of-file and leaves stdout open (half-close). */
+  readonly stdin: Writable
+  readonly stdout: Readable
+  /** Absent with a pty. */
+  readonly stderr?: Readable
+  /** Settles once the program has ended; output may still be in flight. Rejects with an OpsError when the way to the target broke. */
+  readonly exit: Promise<ExitStatus>
+  /** Where the program runs, for the audit: "agent node-a", "apiserver v4 websocket". */
+  readonly via: string
+  resize(size: WindowSize): void
+  /** Name without SIG; best effort where the runtime has no signals. */
+  kill(signal: string): void
+  /** Ends the program and everything it started, then the streams. May be called twice; never rejects. */
+  close(): Promise<void>
+}
+
+/** Starts programs in targets of one cluster. */
+export interface Executor {
+  readonly name: string
+  /**
+   * Starts `request.argv` and resolves once it runs.
+   * @param signal aborting kills the program; the reason is rethrown
+   * @throws OpsError TARGET_UNREACHABLE, TARGET_GONE, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE
+   */
+  exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess>
+  /** Resolves when a program could be started now; throws an OpsError that says why not. For /readyz. */
+  ready?(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts programs in containers of this machine; the agent's side of an Executor. */
+export interface ContainerRuntime {
+  /** Scheme of the container ids it knows: "docker", "containerd", "local". */
+  readonly scheme: string
+  /** @param containerId without the scheme */
+  exec(containerId: string, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess>
+  /** The containers that run here, with the pod they belong to. */
+  containers(signal: AbortSignal): Promise<readonly NodeContainer[]>
+  close(): Promise<void>
+}
+export interface NodeContainer {
+  readonly id: string
+  readonly namespace: string
+  readonly pod: string
+  readonly uid: string
+  readonly container: string
+}
+
+// ---------------------------------------------------------------- between the two ends
+
+/** A transform per lane, set between client and process. `up` carries stdin, `down` stdout, `err` stderr. */
+export interface Stage {
+  readonly name: string
+  readonly up?: Duplex
+  readonly down?: Duplex
+  readonly err?: Duplex
+  resize?(size: WindowSize): void
+  /** Called once when both lanes have ended, before the status is sent. Its failure is the session's failure. */
+  finish?(status: ExitStatus): Promise<void>
+  /** Facts for the session.close event, read after `finish`. */
+  facts?(): Readonly<Record<string, string | number>>
+}
+export type Interceptor = (session: Session) => Stage | undefined | Promise<Stage | undefined>
+
+// ---------------------------------------------------------------- whether
+
+/** What a rule says about command lines; contract.md, `commands`. */
+export interface CommandRule {
+  readonly mode: 'deny' | 'allow'
+  readonly entries: readonly CommandEntry[]
+  readonly opaque: boolean
+  readonly escapeCapable: boolean
+  /** Bytes; undefined means no limit. */
+  readonly editLimit?: number
+  readonly shells: readonly ShellName[]
+}
+export interface CommandEntry {
+  readonly cmd: string
+  /** Each element is one flag with its spellings ("r|R|recursive"); all must be present for the entry to apply. */
+  readonly flags: readonly (readonly string[])[]
+  /** Globs against each argument, made absolute. */
+  readonly path: readonly string[]
+}
+export type ShellName = 'bash' | 'dash' | 'ash'
+
+export interface FileRule {
+  readonly upload: boolean
+  readonly download: boolean
+  readonly maxUpload?: number
+  readonly maxDownload?: number
+  readonly denyPaths: readonly string[]
+}
+
+/** What one person may ask of one target. */
+export type Question =
+  | { readonly kind: 'see'; readonly identity: Identity; readonly target: Target }
+  | { readonly kind: 'open'; readonly identity: Identity; readonly target: Target; readonly door: Door }
+  | {
+      readonly kind: 'run'
+      readonly identity: Identity
+      readonly target: Target
+      readonly door: Door
+      readonly line: string
+      readonly dialect: Dialect
+      readonly cwd: string
+    }
+  | {
+      readonly kind: 'transfer'
+      readonly identity: Identity
+      readonly target: Target
+      readonly door: Door
+      readonly direction: 'upload' | 'download'
+      readonly path: string
+      readonly bytes?: number
+    }
+/** Which grammar reads a line: bash, or nothing beyond POSIX (dash, ash, an unknown /bin/sh). */
+export type Dialect = 'bash' | 'posix'
+
+export interface Allowed {
+  readonly allow: true
+  readonly rule: string
+  /** Present when the rule has a command list: shells of this session must be guarded. */
+  readonly commands?: CommandRule
+  readonly files?: FileRule
+  /** For `run`: the simple commands of the line. */
+  readonly analysis?: LineAnalysis
+}
+export interface Refused {
+  readonly allow: false
+  /** The rule that refused; undefined when none matched. */
+  readonly rule?: string
+  /** Why, in one line, for the user and the log. */
+  readonly reason: string
+  /** The rule's own message: whom to ask. */
+  readonly message?: string
+  readonly analysis?: LineAnalysis
+}
+export type Verdict = Allowed | Refused
+
+/** What the analyser understood of a line. */
+export interface LineAnalysis {
+  /** Every simple command, wrappers unwrapped: [name, ...args]. Dynamic words print as "…". */
+  readonly commands: readonly (readonly string[])[]
+  readonly confidence: Confidence
+}
+export type Confidence = 'exact' | 'nested' | 'advisory'
+
+/** The one decision function of every door. Pure and synchronous: nothing on the hot path waits. */
+export interface Policy {
+  decide(question: Question): Verdict
+}
+
+// ---------------------------------------------------------------- finding
+
+export interface TargetResolver {
+  /**
+   * Finds the one container that `address` names among the pods `identity` may see.
+   * @throws OpsError TARGET_SYNTAX, TARGET_UNKNOWN, TARGET_AMBIGUOUS (detail lists the candidates), TARGET_NOT_RUNNING, TARGET_UNREACHABLE
+   */
+  resolve(address: string, identity: Identity, signal: AbortSignal): Promise<Resolution>
+  /** Every container the identity may see, sorted; for the picker and the API. */
+  list(identity: Identity): readonly TargetListing[]
+}
+export interface Resolution {
+  readonly target: Target
+  /** A line for the banner when the choice was ours: "deployment web: took web-5f7-x2x of 3 ready pods". */
+  readonly note?: string
+}
+export interface TargetListing {
+  readonly target: Target
+  /** "Running", "Pending", "CrashLoopBackOff", … */
+  readonly state: string
+  readonly ready: boolean
+  readonly podIp: string
+}
+
+// ---------------------------------------------------------------- what must rest
+
+interface EventSubject {
+  readonly session?: string
+  readonly user?: string
+  readonly from?: string
+  readonly door?: Door
+  readonly target?: Pick<Target, 'cluster' | 'namespace' | 'pod' | 'container' | 'uid' | 'node'>
+}
+/** contract.md, "Audit events". A new type makes the compiler list every place that must learn it. */
+export type AuditEvent = EventSubject &
+  (
+    | { readonly type: 'login'; readonly method: string }
+    | { readonly type: 'login.refused'; readonly method: string; readonly reason: string }
+    | {
+        readonly type: 'session.open'
+        readonly rule: string
+        readonly via?: string
+        readonly pty?: { readonly term: string; readonly columns: number; readonly rows: number }
+      }
+    | { readonly type: 'session.refused'; readonly rule?: string; readonly reason: string; readonly address?: string }
+    | { readonly type: 'session.start'; readonly via: string }
+    | { readonly type: 'session.resize'; readonly columns: number; readonly rows: number }
+    | {
+        readonly type: 'session.close'
+        readonly rule: string
+        readonly reason: string
+        /** What the client was told: 0..255. */
+        readonly exit: number
+        readonly bytesIn: number
+        readonly bytesOut: number
+        readonly ms: number
+        /** Path below dataDir; absent when nothing was recorded. */
+        readonly recording?: string
+        readonly recordingSha256?: string
+      }
+    | {
+        readonly type: 'command'
+        readonly line?: string
+        /** In place of `line` where the bytes are not UTF-8. */
+        readonly lineBase64?: string
+        readonly cwd?: string
+        readonly verdict: 'allow' | 'deny' | 'approved' | 'refused'
+        readonly rule?: string
+        readonly reason?: string
+        readonly commands?: readonly (readonly string[])[]
+        readonly confidence: Confidence
+      }
+    | { readonly type: 'command.exit'; readonly command: number; readonly status: number; readonly ms: number }
+    | {
+        readonly type: 'file'
+        readonly op: 'upload' | 'download' | 'list' | 'stat' | 'mkdir' | 'remove' | 'rename' | 'chmod' | 'link'
+        readonly path: string
+        readonly to?: string
+        readonly bytes?: number
+        readonly sha256?: string
+        readonly verdict: 'allow' | 'deny'
+        readonly rule?: string
+        readonly reason?: string
+      }
+    | { readonly type: 'admin'; readonly action: string; readonly object: string; readonly before?: unknown; readonly after?: unknown }
+    | { readonly type: 'checkpoint'; readonly head: string; readonly count: number; readonly signature: string; readonly keyId: string }
+  )
+/** An event at rest. `hash = sha256(prev || canonical JSON without hash)`; `seq` has no gaps within a gateway. */
+export type StoredEvent = AuditEvent & {
+  readonly seq: number
+  /** RFC 3339, milliseconds, UTC. */
+  readonly time: string
+  readonly prev: string
+  readonly hash: string
+}
+
+/** Facts that must rest. */
+export interface AuditSink {
+  /** Resolves when every required store holds the event durably. @throws OpsError AUDIT_UNAVAILABLE */
+  write(event: AuditEvent): Promise<StoredEvent>
+  /** Undefined while events can be kept; else why not. New sessions ask before they open. */
+  unavailable(): string | undefined
+  close(): Promise<void>
+}
+/** One place where finished events rest: a file, a Redis stream. Sequencing and hashing happen before it. */
+export interface AuditStore {
+  readonly name: string
+  /** Appends in order and resolves when all are durable. A batch is never empty. */
+  append(events: readonly StoredEvent[]): Promise<void>
+  /** The last event held, to go on from; undefined when empty. */
+  last(): Promise<StoredEvent | undefined>
+  query(filter: AuditFilter, signal?: AbortSignal): AsyncIterable<StoredEvent>
+  close(): Promise<void>
+}
+export interface AuditFilter {
+  readonly user?: string
+  readonly session?: string
+  readonly type?: string
+  /** Matches `cluster/namespace/pod/container` by substring. */
+  readonly target?: string
+  readonly text?: string
+  readonly from?: Date
+  readonly to?: Date
+  /** Events with a greater seq only. */
+  readonly after?: number
+  readonly limit?: number
+}
+
+/** Bytes that must rest: one recording. */
+export interface TapeStore {
+  /** Opens a recording for `session`; refuses when it exists. @throws OpsError RECORDING_FAILED */
+  create(session: Session): Promise<Tape>
+  open(sessionId: string): Promise<Readable>
+}
+export interface Tape {
+  /** Path below dataDir. */
+  readonly path: string
+  /** Lines of asciicast; slow storage shows as back-pressure. The caller ends it. */
+  readonly sink: Writable
+  /** After `sink` has ended: closes, and answers the file's hash. */
+  seal(): Promise<{ readonly sha256: string; readonly bytes: number }>
+}
