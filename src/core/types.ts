@@ -22,6 +22,30 @@ export interface Identity {
   readonly from: PeerAddress
 }
 
+/** One try of one method. The caller (the SSH server, the API) has parsed it; `identity/` judges it. */
+export type LoginAttempt =
+  | { readonly method: 'password'; readonly user: string; readonly from: PeerAddress; readonly password: string }
+  | {
+      readonly method: 'publickey'
+      readonly user: string
+      readonly from: PeerAddress
+      /** Algorithm the client will sign or has signed with: "ssh-ed25519", "rsa-sha2-512", … */
+      readonly algorithm: string
+      /** The public key in RFC 4253 s6.6 wire form. */
+      readonly key: Buffer
+      /** Checks the client's signature. Absent while the client only asks whether the key would do (RFC 4252 s7). */
+      readonly verify?: () => boolean
+    }
+export type LoginAnswer =
+  | { readonly kind: 'accepted'; readonly identity: Identity }
+  /** The key would do; the client must sign. Says nothing about whether the user exists beyond that. */
+  | { readonly kind: 'sign' }
+  | { readonly kind: 'refused'; readonly reason: string; readonly locked: boolean }
+export interface Login {
+  /** Resolves after the delay that the failures so far have earned. Every acceptance and refusal is an audit event, durable before it resolves. */
+  attempt(attempt: LoginAttempt, signal: AbortSignal): Promise<LoginAnswer>
+}
+
 // ---------------------------------------------------------------- where
 
 /** One container of one pod, bound to the pod's UID: a pod of the same name that replaces it is another target. */
