@@ -199,8 +199,11 @@ export interface Stage {
   readonly down?: Duplex
   readonly err?: Duplex
   resize?(size: WindowSize): void
-  /** Called once when both lanes have ended, before the status is sent. Its failure is the session's failure. */
-  finish?(status: ExitStatus): Promise<void>
+  /**
+   * Called once when the lanes have ended, well (with a status, before it is sent) or not (undefined: lanes may have
+   * been cut in the middle). Its failure is the session's failure.
+   */
+  finish?(status: ExitStatus | undefined): Promise<void>
   /** Facts for the session.close event, read after `finish`. */
   facts?(): Readonly<Record<string, string | number>>
 }

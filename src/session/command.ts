@@ -1,0 +1,34 @@
+/** What is started in the container for a shell or an exec. */
+import type { PtyRequest } from '../core/types.js'
+import { sttyArguments } from './tty-modes.js'
+
+/** A plain shell: bash where the image has it, else its sh; as a login shell, with the client's terminal modes. */
+export function shellArgv(pty: PtyRequest | undefined): readonly string[] {
+  return ['/bin/sh', '-c', `${modes(pty)}command -v bash >/dev/null 2>&1 && exec bash -l; exec /bin/sh -l`]
+}
+
+/** An exec: the line belongs to the image's /bin/sh, as with sshd it belongs to the login shell. */
+export function execArgv(line: string, pty: PtyRequest | undefined): readonly string[] {
+  const prefix = modes(pty)
+  return prefix === '' ? ['/bin/sh', '-c', line] : ['/bin/sh', '-c', `${prefix}exec /bin/sh -c "$1"`, 'sh', line]
+}
+
+function modes(pty: PtyRequest | undefined): string {
+  const changes = pty ? sttyArguments(pty.modes) : []
+  return changes.length === 0 ? '' : `stty ${changes.map(quoted).join(' ')} 2>/dev/null; `
+}
+
+function quoted(word: string): string {
+  return /^[\w-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
+/**
+ * The words of a line that needs no shell: for images that have none, where a program can still be run.
+ * @returns undefined when the line holds anything that a shell would have to interpret
+ */
+export function plainWords(line: string): readonly string[] | undefined {
+  const words = line.trim().split(/[ \t]+/)
+  const isPlain = words.every((word) => /^[\w@%+=:,./-]+$/.test(word))
+  // `a=b` in front would be an assignment
+  return isPlain && words[0] !== '' && !words[0]?.includes('=') ? words : undefined
+}

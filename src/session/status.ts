@@ -1,0 +1,10 @@
+/** Exit statuses as the clients see them. */
+import { constants } from 'node:os'
+import type { ExitStatus } from '../core/types.js'
+
+/** 0..255; a program killed by signal n answers 128+n, as a shell would say it (contract.md, "Exit codes"). */
+export function exitCode(status: ExitStatus): number {
+  if (status.kind === 'exited') return status.code & 0xff
+  const number = constants.signals[`SIG${status.signal}` as keyof typeof constants.signals] as number | undefined
+  return 128 + (number ?? 0)
+}

@@ -1,0 +1,88 @@
+// `npm test`: sets up, checks types and style, starts the real things that tests need, runs every test, counts.
+// Arguments pick test files by substring: `npm test -- session`.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { must, root, setUp } from './setup.mjs'
+
+/** Debian packages that hold the real peers of the tests, by a program that each brings. */
+const PEERS = {
+  'redis-server': 'redis-server',
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+  plink: 'putty-tools',
+  rsync: 'rsync',
+  tmux: 'tmux',
+  busybox: 'busybox-static',
+  dash: 'dash',
+}
+
+function has(program) {
+  return ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'].some((folder) => existsSync(join(folder, program)))
+}
+
+function installPeers() {
+  const missing = Object.entries(PEERS).flatMap(([program, name]) => (has(program) ? [] : [name]))
+  if (spawnSync('/usr/bin/python3', ['-c', 'import paramiko']).status !== 0) missing.push('python3-paramiko')
+  if (missing.length === 0) return
+  if (process.getuid?.() !== 0 || !has('apt-get')) {
+    console.error(`not installed, so their tests are skipped: ${missing.join(' ')}`)
+    return
+  }
+  console.error(`installing ${missing.join(' ')}`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  spawnSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 2], env })
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 2], env })
+}
+
+/** Two real clusters, where the scripts that start them stand beside the checkout and this user may. */
+function startClusters() {
+  const up = join(root, '../shared/cluster/up')
+  if (!existsSync(up) || process.getuid?.() !== 0) {
+    console.error('no clusters can be started here: their tests are skipped')
+    return
+  }
+  const { status } = spawnSync(up, ['a', 'b'], { stdio: ['ignore', 2, 2], timeout: 15 * 60_000 })
+  if (status !== 0) console.error('the clusters did not start: their tests are skipped')
+}
+
+function testFiles(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort()
+}
+
+function runTests(files) {
+  const scratch = mkdtempSync(join(tmpdir(), 'dockin-test-'))
+  const counts = join(scratch, 'counts.json')
+  const reporters = [
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=./tools/count-reporter.mjs',
+    `--test-reporter-destination=${counts}`,
+  ]
+  try {
+    spawnSync(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=300000', ...reporters, ...files], {
+      cwd: root,
+      stdio: ['ignore', 1, 2],
+    })
+    return JSON.parse(readFileSync(counts, 'utf8'))
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+setUp()
+must(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json'])
+must(join(root, 'node_modules/.bin/biome'), ['check', '.'])
+const wanted = process.argv.slice(2)
+const files = testFiles(join(root, 'test')).filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+installPeers()
+startClusters()
+const { passed, failed, skipped } = runTests(files)
+for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason}`)
+for (const name of failed) console.log(`failed: ${name}`)
+console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`)
+process.exit(failed.length > 0 || passed === 0 ? 1 : 0)
