@@ -1,0 +1,102 @@
+/**
+ * Globs as rules write them. `*` stands for any characters, none and "/" included (`/etc/*` covers `/etc/ssh/key`, as in
+ * fnmatch without FNM_PATHNAME); `?` for one character; `[a-z]` and `[!a-z]` for one of a set; `\` takes the next
+ * character as it is. A rule that forbids must not forbid less than its reader thinks, so `*` is the wide kind.
+ * Matching costs at most text x pattern steps: no regular expression, nothing that an argument can make slow.
+ */
+
+/** Answers whether a text matches. */
+export type Glob = (text: string) => boolean
+
+type Token = { readonly kind: 'any' } | { readonly kind: 'one' } | { readonly kind: 'char'; readonly char: string } | CharSet
+interface CharSet {
+  readonly kind: 'set'
+  readonly negated: boolean
+  /** Inclusive ranges; a single character is a range of one. */
+  readonly ranges: readonly (readonly [string, string])[]
+}
+
+/** Compiles one pattern. Every string is a pattern; a `[` that is never closed stands for itself. */
+export function compileGlob(pattern: string): Glob {
+  const tokens = tokenize(pattern)
+  if (tokens.every((token) => token.kind === 'any') && tokens.length > 0) return () => true
+  if (tokens.every((token) => token.kind === 'char')) {
+    const literal = tokens.map((token) => (token.kind === 'char' ? token.char : '')).join('')
+    return (text) => text === literal
+  }
+  return (text) => matches(tokens, Array.from(text))
+}
+
+/** Compiles several; the answer is whether any of them matches. No pattern, no match. */
+export function compileGlobs(patterns: readonly string[]): Glob {
+  const globs = patterns.map(compileGlob)
+  const [only] = globs
+  return only && globs.length === 1 ? only : (text) => globs.some((glob) => glob(text))
+}
+
+function tokenize(pattern: string): Token[] {
+  const chars = Array.from(pattern)
+  const tokens: Token[] = []
+  for (let i = 0; i < chars.length; i++) {
+    const char = chars[i] as string
+    if (char === '*') {
+      if (tokens.at(-1)?.kind !== 'any') tokens.push({ kind: 'any' })
+    } else if (char === '?') {
+      tokens.push({ kind: 'one' })
+    } else if (char === '\\' && i + 1 < chars.length) {
+      tokens.push({ kind: 'char', char: chars[++i] as string })
+    } else {
+      const set = char === '[' ? readSet(chars, i) : undefined
+      tokens.push(set?.token ?? { kind: 'char', char })
+      if (set) i = set.end
+    }
+  }
+  return tokens
+}
+
+/** Reads `[...]` at `start`. A `]` right after the opening (or its `!`) is a member, as in POSIX 2.13.1. */
+function readSet(chars: readonly string[], start: number): { token: CharSet; end: number } | undefined {
+  const negated = chars[start + 1] === '!' || chars[start + 1] === '^'
+  const first = start + (negated ? 2 : 1)
+  const end = chars.indexOf(']', first + 1)
+  if (end < 0) return undefined
+  const ranges: (readonly [string, string])[] = []
+  for (let i = first; i < end; i++) {
+    const low = chars[i] as string
+    const isRange = chars[i + 1] === '-' && i + 2 < end
+    ranges.push([low, isRange ? (chars[i + 2] as string) : low])
+    if (isRange) i += 2
+  }
+  return { token: { kind: 'set', negated, ranges }, end }
+}
+
+/** Greedy with one point to go back to: the last `*`. Enough, because a later `*` can do all that an earlier one could. */
+function matches(tokens: readonly Token[], text: readonly string[]): boolean {
+  let t = 0
+  let star = -1
+  let retry = 0
+  let i = 0
+  while (i < text.length) {
+    const token = tokens[t]
+    if (token?.kind === 'any') {
+      star = t++
+      retry = i
+    } else if (token && matchesOne(token, text[i] as string)) {
+      t++
+      i++
+    } else if (star >= 0) {
+      t = star + 1
+      i = ++retry
+    } else {
+      return false
+    }
+  }
+  while (tokens[t]?.kind === 'any') t++
+  return t === tokens.length
+}
+
+function matchesOne(token: Token, char: string): boolean {
+  if (token.kind === 'char') return token.char === char
+  if (token.kind === 'set') return token.negated !== token.ranges.some(([low, high]) => low <= char && char <= high)
+  return token.kind === 'one'
+}
