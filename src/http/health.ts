@@ -1,0 +1,50 @@
+/** `/healthz` (the process answers), `/readyz` (it could serve a session now) and `/metrics`. */
+import type { FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
+
+/** One thing that must work for sessions to be served. Answers undefined, or why it does not work. */
+export interface ReadyCheck {
+  readonly name: string
+  readonly check: (signal: AbortSignal) => Promise<string | undefined> | string | undefined
+}
+
+/** A probe asks every few seconds; a check that hangs is a failed one. */
+const CHECK_LIMIT_MS = 2000
+
+/** `ready` when every check passes; while draining a load balancer must look elsewhere. */
+export function healthRoutes(checks: readonly ReadyCheck[]): (app: FastifyInstance) => void {
+  return (app) => {
+    app.get('/healthz', () => ({ status: 'ok' }))
+    app.get('/readyz', async (_request, reply) => {
+      const results = await Promise.all(checks.map(answer))
+      const failing = results.filter((result) => result.reason !== undefined)
+      reply.code(failing.length === 0 ? 200 : 503)
+      return { status: failing.length === 0 ? 'ready' : 'not ready', checks: results }
+    })
+  }
+}
+
+async function answer({ name, check }: ReadyCheck): Promise<{ name: string; ok: boolean; reason?: string }> {
+  const reason = await explained(check)
+  return reason === undefined ? { name, ok: true } : { name, ok: false, reason }
+}
+
+async function explained(check: ReadyCheck['check']): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(CHECK_LIMIT_MS)
+  const late = new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve(`no answer in ${CHECK_LIMIT_MS} ms`), { once: true }))
+  try {
+    return await Promise.race([Promise.resolve(check(signal)), late])
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** Prometheus text, made when asked: nothing is counted on a hot path for it. */
+export function metricsRoute(registry: Registry): (app: FastifyInstance) => void {
+  return (app) => {
+    app.get('/metrics', async (_request, reply) => {
+      reply.header('content-type', registry.contentType)
+      return registry.metrics()
+    })
+  }
+}

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { execArgv, plainWords, shellArgv } from '../../src/session/command.js'
+import { sttyArguments } from '../../src/session/tty-modes.js'
+
+const pty = (modes: Record<string, number>) => ({ term: 'xterm', size: { columns: 80, rows: 24, widthPx: 0, heightPx: 0 }, modes })
+
+test('modes equal to the defaults need no stty', () => {
+  assert.deepEqual(sttyArguments({ ECHO: 1, ICRNL: 1, VERASE: 127, IUTF8: 0, TTY_OP_ISPEED: 38400 }), [])
+  assert.deepEqual(execArgv('date', pty({ ECHO: 1 })), ['/bin/sh', '-c', 'date'])
+})
+test('modes that differ become stty arguments, from known names only', () => {
+  assert.deepEqual(sttyArguments({ ECHO: 0, IUTF8: 1, VERASE: 8, VINTR: 255, EVIL: 1 }), ['iutf8', '-echo', 'intr', 'undef', 'erase', '^H'])
+  assert.match(shellArgv(pty({ VERASE: 39 }))[2] ?? '', /^stty erase ''\\''' /)
+})
+test('an exec line reaches the shell whole, whatever it holds', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme-ascii', maxLength: 40 }), (word) => {
+      const line = `printf %s '${word.replaceAll("'", "'\\''")}'`
+      for (const argv of [execArgv(line, undefined), execArgv(line, pty({ ECHO: 0 }))]) {
+        assert.equal(execFileSync(argv[0] as string, argv.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }), word)
+      }
+    }),
+    { numRuns: 40 },
+  )
+})
+test('only a line that no shell would change counts as plain words', () => {
+  assert.deepEqual(plainWords('  /pause --flag=1  x '), ['/pause', '--flag=1', 'x'])
+  for (const line of ['', ' ', 'a=b c', 'echo $x', 'a;b', 'ls *', "echo 'x'", 'a|b', 'a&', 'a\nb', '~/x', 'a\\b', '{a,b}', '#x', '[ a ]', '!x', 'a>b']) {
+    assert.equal(plainWords(line), undefined, line)
+  }
+})
