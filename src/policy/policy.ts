@@ -1,0 +1,203 @@
+/**
+ * The one decision of every door. Rules are asked in the order of the file; a rule matches when *who*, *where* and the
+ * *door* all match, and the first that matches decides alone, whatever a later one says. A rule for the same person and
+ * place that does not list the door is passed over, so "ssh only" and "sftp only" may be two rules. Nothing matches: no.
+ *
+ * Pure and synchronous. Rules are compiled once. Those that concern a person are looked up once per Identity, and of
+ * these the ones for a cluster and namespace once per pair, so a decision among thousands of rules looks at few.
+ */
+import { posix } from 'node:path'
+import { escapePeerText } from '../core/log.js'
+import {
+  type Allowed,
+  type CommandRule,
+  type Dialect,
+  type Door,
+  type FileRule,
+  type Identity,
+  type LineAnalysis,
+  type Policy,
+  type Question,
+  type Refused,
+  type Target,
+  targetText,
+  type Verdict,
+} from '../core/types.js'
+import { sizeText } from '../core/units.js'
+import { compileGlobs, type Glob } from './globs.js'
+import type { Place, Rule } from './rules.js'
+
+/** Vets one command line against one rule; pure. Given to createPolicy, so that the policy knows no parser. */
+export type Judge = (line: string, rule: CommandRule, context: { readonly dialect: Dialect; readonly cwd: string }) => Judgement
+export interface Judgement {
+  readonly allow: boolean
+  /** Why not, in one line. */
+  readonly reason?: string
+  readonly analysis: LineAnalysis
+}
+
+interface CompiledPlace {
+  readonly cluster: Glob
+  readonly namespace: Glob
+  readonly pod: Glob
+  readonly container: Glob
+  readonly labels: readonly (readonly [string, Glob])[]
+}
+interface CompiledRule {
+  readonly rule: Rule
+  readonly users: ReadonlySet<string>
+  readonly groups: ReadonlySet<string>
+  readonly doors: ReadonlySet<Door>
+  readonly places: readonly CompiledPlace[]
+  readonly denied: Glob
+}
+/** A rule and those of its places that lie in one namespace of one cluster. */
+interface Candidate {
+  readonly compiled: CompiledRule
+  readonly places: readonly CompiledPlace[]
+}
+/** The rules of one person, and the candidates for each "cluster/namespace" met so far. */
+interface PersonalRules {
+  readonly rules: readonly CompiledRule[]
+  readonly byNamespace: Map<string, readonly Candidate[]>
+}
+
+/** Namespaces remembered per person; beyond it the memory starts anew. Bounds what a long session can hold. */
+const MAX_NAMESPACES = 1024
+
+/**
+ * @param judge vets lines where the rule has a command list; without it such lines are refused
+ * @returns a policy that never throws: what cannot be decided is refused
+ */
+export function createPolicy(rules: readonly Rule[], judge?: Judge): Policy {
+  const compiled = rules.map(compileRule)
+  const personal = new WeakMap<Identity, PersonalRules>()
+
+  const rulesOf = (identity: Identity): PersonalRules => {
+    const known = personal.get(identity)
+    if (known) return known
+    const found = { rules: compiled.filter((rule) => isFor(rule, identity)), byNamespace: new Map() }
+    personal.set(identity, found)
+    return found
+  }
+  const firstMatch = (identity: Identity, target: Target, door: Door | undefined): Rule | undefined =>
+    candidates(rulesOf(identity), target).find(
+      ({ compiled: rule, places }) => (door === undefined || rule.doors.has(door)) && places.some((place) => isIn(place, target)),
+    )?.compiled.rule
+  const deniedBy = new Map(compiled.map((rule) => [rule.rule, rule.denied]))
+
+  return {
+    decide(question) {
+      const door = question.kind === 'see' ? undefined : question.door
+      const rule = firstMatch(question.identity, question.target, door)
+      if (!rule) return { allow: false, reason: noRule(question) }
+      if (question.kind === 'run') return decideRun(rule, question, judge)
+      if (question.kind === 'transfer') return decideTransfer(rule, question, deniedBy.get(rule))
+      return granted(rule)
+    },
+  }
+}
+
+function compileRule(rule: Rule): CompiledRule {
+  return {
+    rule,
+    users: new Set(rule.users),
+    groups: new Set(rule.groups),
+    doors: new Set(rule.doors),
+    places: rule.where.map(compilePlace),
+    denied: compileGlobs(rule.files?.denyPaths ?? []),
+  }
+}
+function compilePlace(place: Place): CompiledPlace {
+  return {
+    cluster: compileGlobs(place.cluster),
+    namespace: compileGlobs(place.namespace),
+    pod: compileGlobs(place.pod),
+    container: compileGlobs(place.container),
+    labels: Object.entries(place.labels).map(([name, globs]) => [name, compileGlobs(globs)]),
+  }
+}
+
+function isFor(rule: CompiledRule, identity: Identity): boolean {
+  return rule.users.has('*') || rule.users.has(identity.user) || identity.groups.some((group) => rule.groups.has(group))
+}
+function candidates(personal: PersonalRules, { cluster, namespace }: Target): readonly Candidate[] {
+  const key = `${cluster}/${namespace}`
+  const known = personal.byNamespace.get(key)
+  if (known) return known
+  const found = personal.rules
+    .map((compiled) => ({ compiled, places: compiled.places.filter((place) => place.cluster(cluster) && place.namespace(namespace)) }))
+    .filter(({ places }) => places.length > 0)
+  if (personal.byNamespace.size >= MAX_NAMESPACES) personal.byNamespace.clear()
+  personal.byNamespace.set(key, found)
+  return found
+}
+/** Cluster and namespace were compared when the candidate was found. */
+function isIn(place: CompiledPlace, target: Target): boolean {
+  return place.pod(target.pod) && place.container(target.container) && place.labels.every(([name, glob]) => hasLabel(target, name, glob))
+}
+function hasLabel(target: Target, name: string, glob: Glob): boolean {
+  const value = Object.hasOwn(target.labels, name) ? target.labels[name] : undefined
+  return value !== undefined && glob(value)
+}
+
+const ACTION = { see: 'see', open: 'open', run: 'run commands through', transfer: 'transfer files through' } as const
+
+function noRule(question: Question): string {
+  const door = question.kind === 'see' ? '' : ` ${question.door}`
+  const on = question.kind === 'see' ? '' : ' on'
+  return `no rule lets ${escapePeerText(question.identity.user)} ${ACTION[question.kind]}${door}${on} ${escapePeerText(targetText(question.target), 1024)}`
+}
+function granted(rule: Rule): Allowed {
+  const files = effectiveFiles(rule)
+  return { allow: true, rule: rule.name, ...(rule.commands && { commands: rule.commands }), ...(files && { files }) }
+}
+function refused(rule: Rule, reason: string): Refused {
+  return { allow: false, rule: rule.name, reason, ...(rule.message !== undefined && { message: rule.message }) }
+}
+
+function decideRun(rule: Rule, question: Question & { kind: 'run' }, judge: Judge | undefined): Verdict {
+  if (!rule.commands) return { ...granted(rule), analysis: { commands: [], confidence: 'advisory' } }
+  if (!judge) return refused(rule, 'the command line cannot be vetted here')
+  const judgement = judgeSafely(judge, rule.commands, question)
+  if (typeof judgement === 'string') return refused(rule, judgement)
+  const { allow, reason, analysis } = judgement
+  return allow === true ? { ...granted(rule), analysis } : { ...refused(rule, reason ?? 'the rule forbids this command line'), analysis }
+}
+/** A judge that fails has not allowed anything. */
+function judgeSafely(judge: Judge, commands: CommandRule, { line, dialect, cwd }: Question & { kind: 'run' }): Judgement | string {
+  try {
+    return judge(line, commands, { dialect, cwd })
+  } catch (error) {
+    return `the command line cannot be vetted: ${escapePeerText(error instanceof Error ? error.message : String(error))}`
+  }
+}
+
+/** A list of allowed commands without a word about files allows none: an upload is a command that nobody listed. */
+const NO_FILES: FileRule = { upload: false, download: false, denyPaths: [] }
+function effectiveFiles(rule: Rule): FileRule | undefined {
+  return rule.files ?? (rule.commands?.mode === 'allow' ? NO_FILES : undefined)
+}
+
+function decideTransfer(rule: Rule, question: Question & { kind: 'transfer' }, denied: Glob | undefined): Verdict {
+  const files = effectiveFiles(rule)
+  const reason = files && whyNoTransfer(files, question, denied)
+  return reason === undefined ? granted(rule) : refused(rule, reason)
+}
+function whyNoTransfer(files: FileRule, { direction, path, bytes }: Question & { kind: 'transfer' }, denied: Glob | undefined): string | undefined {
+  if (!files[direction]) return `the rule allows no ${direction}s`
+  if (files.denyPaths.length > 0 && !path.startsWith('/')) return 'a path that is not absolute cannot be compared with the rule'
+  if (covers(denied, path)) return `the rule keeps ${escapePeerText(path, 1024)} from transfers`
+  const limit = direction === 'upload' ? files.maxUpload : files.maxDownload
+  if (limit === undefined || bytes === undefined) return undefined
+  return bytes <= limit ? undefined : `${sizeText(bytes)} is more than the ${sizeText(limit)} that the rule allows per ${direction}`
+}
+/**
+ * Compares the path as it would be opened: "." and ".." resolved, doubled slashes joined. A folder is compared with its
+ * slash too, so that `/etc/*` keeps /etc itself from being renamed or removed. Links are the target's to resolve.
+ */
+function covers(denied: Glob | undefined, path: string): boolean {
+  if (!denied) return false
+  const normal = posix.normalize(path).replace(/(?<=.)\/+$/, '')
+  return denied(normal) || denied(normal === '/' ? normal : `${normal}/`)
+}

@@ -1,0 +1,163 @@
+/**
+ * Rules as contract.md writes them ("Config", `rules`), read into values. Everything is checked here, so that
+ * policy.ts meets only rules it can decide by. Positions in the file are the config reader's business: zod's paths say
+ * which key of which rule is wrong.
+ */
+import { z } from 'zod'
+import type { CommandRule, FileRule, ShellName } from '../core/types.js'
+import { DOORS, type Door } from '../core/types.js'
+import { parseSize } from '../core/units.js'
+
+/** Who may do what, where, and through which doors. First match wins, no match refuses. */
+export interface Rule {
+  readonly name: string
+  /** Exact user names; the single "*" means every user. */
+  readonly users: readonly string[]
+  readonly groups: readonly string[]
+  /** The rule holds in any of these places. */
+  readonly where: readonly Place[]
+  /** Every door when the file does not say. */
+  readonly doors: readonly Door[]
+  /** Present: shells of this rule are guarded and every line is judged. */
+  readonly commands?: CommandRule
+  /**
+   * What may be transferred. Absent: everything, except under a list of allowed commands, where nothing may (what is
+   * not listed is refused there, and an upload is a command that nobody listed).
+   */
+  readonly files?: FileRule
+  /** Told to whom the rule refuses: whom to ask. */
+  readonly message?: string
+}
+
+/** A set of containers: one glob of each field must match, and every label. Fields left out match everything. */
+export interface Place {
+  readonly cluster: readonly string[]
+  readonly namespace: readonly string[]
+  readonly pod: readonly string[]
+  readonly container: readonly string[]
+  readonly labels: Readonly<Record<string, readonly string[]>>
+}
+
+const SHELLS = ['bash', 'dash', 'ash'] as const satisfies readonly ShellName[]
+
+/** Text that a rule shows to people: no control characters, which could redraw a terminal or forge a log line. */
+const shownText = (max: number) =>
+  z
+    .string()
+    .min(1, 'must not be empty')
+    .max(max, `must be at most ${max} characters`)
+    .refine((text) => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(text), 'must not hold control or invisible characters')
+
+const glob = z.string().min(1, 'must not be empty: "*" matches everything').max(1024, 'must be at most 1024 characters')
+/** One glob or a list of them. */
+const globs = z.union([glob, z.array(glob).min(1, 'must not be empty: leave the key out to match everything')]).transform((value) => [value].flat())
+const size = z.string('must be a size like 4MiB').transform((text, context) => {
+  try {
+    return parseSize(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+    return z.NEVER
+  }
+})
+/** Lets a check of a whole map run although one of its keys is wrong: every mistake is to be listed at once. */
+const anyMap = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null }
+
+const place = z
+  .strictObject({
+    cluster: globs.exactOptional(),
+    namespace: globs.exactOptional(),
+    pod: globs.exactOptional(),
+    container: globs.exactOptional(),
+    labels: z.record(z.string(), globs).exactOptional(),
+  })
+  .refine((value) => Object.keys(value).length > 0, { ...anyMap, error: 'must not be empty: write cluster: "*" to mean everywhere' })
+  .transform(
+    (value): Place => ({
+      cluster: value.cluster ?? ['*'],
+      namespace: value.namespace ?? ['*'],
+      pod: value.pod ?? ['*'],
+      container: value.container ?? ['*'],
+      labels: value.labels ?? {},
+    }),
+  )
+
+const commandName = z.string().regex(/^[^\s/|&;<>()$`"'\\]+$/, 'must be one command name, without folder or arguments: those go in "flags" and "path"')
+const flag = z
+  .string()
+  .regex(/^[^\s|=-][^\s|=]*(\|[^\s|=-][^\s|=]*)*$/, 'must be the spellings of one flag without dashes, like "r|R|recursive"')
+  .transform((text) => text.split('|'))
+const entry = z
+  .union([
+    commandName,
+    z.strictObject({
+      cmd: commandName,
+      flags: z.array(flag).default([]),
+      path: globs.default([]),
+    }),
+  ])
+  .transform((value) => (typeof value === 'string' ? { cmd: value, flags: [], path: [] } : value))
+
+const allowOrDeny = z.enum(['allow', 'deny']).default('deny')
+const commands = z
+  .strictObject({
+    deny: z.array(entry).exactOptional(),
+    allow: z.array(entry).exactOptional(),
+    opaque: allowOrDeny,
+    escape_capable: allowOrDeny,
+    editLimit: size.exactOptional(),
+    shell: z
+      .array(z.enum(SHELLS))
+      .min(1, 'must name at least one shell')
+      .default([...SHELLS]),
+  })
+  .refine((value) => (value.deny === undefined) !== (value.allow === undefined), { ...anyMap, error: 'must have either "deny" or "allow", and not both' })
+  .transform(
+    (value): CommandRule => ({
+      mode: value.allow ? 'allow' : 'deny',
+      entries: value.allow ?? value.deny ?? [],
+      opaque: value.opaque === 'allow',
+      escapeCapable: value.escape_capable === 'allow',
+      ...(value.editLimit !== undefined && { editLimit: value.editLimit }),
+      shells: value.shell,
+    }),
+  )
+
+const absoluteGlob = glob.regex(/^[/*?[]/, 'must start with "/" or "*": paths are compared in absolute form')
+const files = z
+  .strictObject({
+    upload: z.boolean().default(false),
+    download: z.boolean().default(false),
+    maxUpload: size.exactOptional(),
+    maxDownload: size.exactOptional(),
+    paths: z.strictObject({ deny: z.array(absoluteGlob).default([]) }).default({ deny: [] }),
+  })
+  .transform(({ paths, ...rest }): FileRule => ({ ...rest, denyPaths: paths.deny }))
+
+const names = z.array(z.string().min(1, 'must not be empty')).exactOptional()
+const who = z
+  .strictObject({ users: names, groups: names })
+  .refine((value) => [value.users, value.groups].flat().some(Boolean), { ...anyMap, error: 'must name users or groups: users: ["*"] means everyone' })
+
+/** One rule of a rules file. */
+export const ruleSchema = z
+  .strictObject({
+    name: shownText(100),
+    who,
+    where: z.array(place).min(1, 'must name at least one place'),
+    doors: z
+      .array(z.enum(DOORS))
+      .min(1, 'must name at least one door')
+      .default([...DOORS]),
+    commands: commands.exactOptional(),
+    files: files.exactOptional(),
+    message: shownText(500).exactOptional(),
+  })
+  .transform(({ who: { users, groups }, ...rest }): Rule => ({ ...rest, users: users ?? [], groups: groups ?? [] }))
+
+/**
+ * Reads rules that are data already (the demo's, a test's).
+ * @throws z.ZodError listing every mistake with its path
+ */
+export function parseRules(value: unknown): readonly Rule[] {
+  return z.array(ruleSchema).parse(value)
+}
