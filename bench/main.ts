@@ -1,0 +1,206 @@
+/**
+ * `npm run bench`: each goal beside its reference in one run, with recording and audit on.
+ * Needs cluster a (and says so when it is not there). `--json FILE` also writes the rows; `--only TEXT` picks rows.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Client } from 'ssh2'
+import { kubeconfigOf, needs } from '../test/support/need.js'
+import { repository, run, World } from '../test/support/world.js'
+import { atLeast, atMost, type Goal, measurePair, median, printTable, type Row, skippedRow } from './pair.js'
+import { Terminal } from './terminal.js'
+
+const LOGIN = 'alice+web-0.shop.a'
+const BULK_BYTES = 300_000_000
+const KUBECTL = ['--kubeconfig', kubeconfigOf('a'), 'exec', '-n', 'shop', 'web-0', '-c', 'web']
+
+const { values } = parseArgs({ options: { json: { type: 'string' }, only: { type: 'string' } } })
+
+interface Bench {
+  readonly name: string
+  readonly goal: Goal
+  readonly measure: (world: World, bench: Bench) => Promise<Row>
+}
+
+async function timed(work: () => Promise<{ code: number | null; stderr: string }>): Promise<number> {
+  const start = performance.now()
+  const { code, stderr } = await work()
+  if (code !== 0) throw new Error(`exit ${code}: ${stderr}`)
+  return performance.now() - start
+}
+
+/** MB/s of a program's whole output, which is thrown away, or of input that it reads to the end. */
+async function bulk(command: string, args: readonly string[], input: boolean): Promise<number> {
+  const child = spawn(command, args, { stdio: [input ? 'pipe' : 'ignore', 'pipe', 'inherit'] })
+  const start = performance.now()
+  let received = 0
+  child.stdout?.on('data', (chunk: Buffer) => {
+    received += chunk.length
+  })
+  if (input && child.stdin) await feed(child.stdin)
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  if (code !== 0 || (!input && received !== BULK_BYTES)) throw new Error(`${command}: exit ${String(code)}, ${received} bytes`)
+  return BULK_BYTES / 1e6 / ((performance.now() - start) / 1000)
+}
+async function feed(sink: NodeJS.WritableStream): Promise<void> {
+  const block = Buffer.alloc(256 * 1024)
+  for (let left = BULK_BYTES; left > 0; left -= block.length) {
+    if (!sink.write(left < block.length ? block.subarray(0, left) : block)) await new Promise((resolve) => sink.once('drain', resolve))
+  }
+  sink.end()
+}
+
+const ssh = (world: World, ...rest: string[]): string[] => [...world.options(), '-p', String(world.sshPort), '-l', LOGIN, ...rest]
+
+async function connect(world: World, bench: Bench): Promise<Row> {
+  const reference = (): Promise<number> => timed(() => run('kubectl', [...KUBECTL, '--', 'true']))
+  return measurePair(bench.name, 'ms', bench.goal, reference, () => timed(() => run('ssh', ssh(world, '127.0.0.1', 'true'))), 15)
+}
+
+async function multiplexed(world: World, bench: Bench): Promise<Row> {
+  const shared = ['-o', `ControlPath=${world.dir}/bench-%C`]
+  await run('ssh', ssh(world, '-M', '-N', '-f', ...shared, '127.0.0.1'))
+  try {
+    const reference = (): Promise<number> => timed(() => run('kubectl', [...KUBECTL, '--', 'true']))
+    return await measurePair(bench.name, 'ms', bench.goal, reference, () => timed(() => run('ssh', ssh(world, ...shared, '127.0.0.1', 'true'))), 15)
+  } finally {
+    await run('ssh', ssh(world, '-O', 'exit', ...shared, '127.0.0.1'))
+  }
+}
+
+async function keyEcho(world: World, bench: Bench): Promise<Row> {
+  const terminals = [
+    new Terminal('kubectl', [...KUBECTL.slice(0, 3), '-it', ...KUBECTL.slice(3), '--', 'bash']),
+    new Terminal('ssh', ssh(world, '-tt', '127.0.0.1')),
+  ] as const
+  try {
+    for (const terminal of terminals) {
+      await terminal.expect('# ')
+      terminal.write('PS1=ready; echo un""der way\r')
+      await terminal.expect('under way')
+    }
+    let column = 0
+    const echo = async (terminal: Terminal): Promise<number> => {
+      const times: number[] = []
+      for (let i = 0; i < 20; i++) times.push(await terminal.key('abcdefghijklmnopqrstuvwxyz'[column++ % 26] as string))
+      terminal.write('\x15')
+      await terminal.expect('\x1b[K').catch(() => undefined)
+      return median(times)
+    }
+    return await measurePair(
+      bench.name,
+      'ms',
+      bench.goal,
+      () => echo(terminals[0]),
+      () => echo(terminals[1]),
+      15,
+    )
+  } finally {
+    for (const terminal of terminals) terminal.close()
+  }
+}
+
+async function bulkOut(world: World, bench: Bench): Promise<Row> {
+  const produce = `head -c ${BULK_BYTES} /dev/zero`
+  return measurePair(
+    bench.name,
+    'MB/s',
+    bench.goal,
+    () => bulk('kubectl', [...KUBECTL, '--', 'sh', '-c', produce], false),
+    () => bulk('ssh', ssh(world, '127.0.0.1', produce), false),
+    5,
+  )
+}
+async function bulkIn(world: World, bench: Bench): Promise<Row> {
+  const kubectl = [...KUBECTL.slice(0, 3), '-i', ...KUBECTL.slice(3), '--', 'sh', '-c', 'cat >/dev/null']
+  return measurePair(
+    bench.name,
+    'MB/s',
+    bench.goal,
+    () => bulk('kubectl', kubectl, true),
+    () => bulk('ssh', ssh(world, '127.0.0.1', 'cat >/dev/null'), true),
+    5,
+  )
+}
+
+/** Opens idle recorded shells over connections of their own and reads the gateway's resident memory. */
+async function idleMemory(world: World, bench: Bench): Promise<Row> {
+  const WARM_UP = 30
+  const COUNT = 100
+  const clients: Client[] = []
+  try {
+    for (let i = 0; i < WARM_UP; i++) clients.push(await idleShell(world))
+    const before = residentBytes(world)
+    for (let i = 0; i < COUNT; i++) clients.push(await idleShell(world))
+    const each = (residentBytes(world) - before) / COUNT / 2 ** 20
+    return {
+      name: bench.name,
+      unit: 'MiB',
+      ours: each,
+      goal: bench.goal.text,
+      verdict: bench.goal.met(each, each) ? 'met' : 'MISSED',
+      note: `${COUNT} shells beyond ${WARM_UP}`,
+    }
+  } finally {
+    for (const client of clients) client.destroy()
+  }
+}
+function residentBytes(world: World): number {
+  const status = readFileSync(`/proc/${world.gateway.child.pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024
+}
+function idleShell(world: World): Promise<Client> {
+  const client = new Client()
+  return new Promise((resolve, reject) => {
+    client.on('error', reject)
+    client.on('ready', () => {
+      client.shell({ term: 'xterm' }, (error, channel) => {
+        if (error) return reject(error)
+        channel.once('data', () => resolve(client))
+        channel.resume()
+      })
+    })
+    client.connect({ host: '127.0.0.1', port: world.sshPort, username: LOGIN, privateKey: readFileSync(world.keyFile) })
+  })
+}
+
+const BENCHES: readonly Bench[] = [
+  { name: 'connect and run true, against kubectl exec', goal: atMost(0.8), measure: connect },
+  { name: 'the same over a ControlMaster', goal: atMost(0.5), measure: multiplexed },
+  { name: 'key echo in a plain shell, against kubectl exec -it', goal: atMost(0.8), measure: keyEcho },
+  { name: 'stdout of 300 MB, against kubectl exec', goal: atLeast(1.3), measure: bulkOut },
+  { name: 'stdin of 300 MB, against kubectl exec', goal: atLeast(1.8), measure: bulkIn },
+  { name: 'memory of a recorded idle shell', goal: { text: '≤ 0.5 MiB', met: (_ratio, ours) => ours <= 0.5 }, measure: idleMemory },
+]
+
+async function main(): Promise<void> {
+  const chosen = BENCHES.filter(({ name }) => values.only === undefined || name.includes(values.only))
+  const missing = needs.cluster('a') || needs.docker('a') || needs.program('ssh')
+  const rows: Row[] = []
+  if (missing) rows.push(...chosen.map(({ name, goal }) => skippedRow(name, goal.text, missing)))
+  else {
+    const world = await new World().start({ clusters: ['a'] })
+    try {
+      for (const bench of chosen) {
+        console.error(`measuring: ${bench.name}`)
+        rows.push(
+          await bench
+            .measure(world, bench)
+            .catch((error: unknown) => skippedRow(bench.name, bench.goal.text, `failed: ${error instanceof Error ? error.message : String(error)}`)),
+        )
+      }
+    } finally {
+      await world.stop()
+    }
+  }
+  console.log(printTable(rows))
+  const report = { date: new Date().toISOString(), node: process.version, cores: cpus().length, memoryBytes: totalmem(), rows }
+  const json = `${JSON.stringify(report, null, 2)}\n`
+  if (values.only === undefined && !missing) writeFileSync(join(repository, 'bench/results.json'), json)
+  if (values.json !== undefined) writeFileSync(values.json, json)
+}
+
+await main()
