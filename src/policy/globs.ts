@@ -19,12 +19,16 @@ interface CharSet {
 /** Compiles one pattern. Every string is a pattern; a `[` that is never closed stands for itself. */
 export function compileGlob(pattern: string): Glob {
   const tokens = tokenize(pattern)
-  if (tokens.every((token) => token.kind === 'any') && tokens.length > 0) return () => true
-  if (tokens.every((token) => token.kind === 'char')) {
-    const literal = tokens.map((token) => (token.kind === 'char' ? token.char : '')).join('')
-    return (text) => text === literal
-  }
+  const open = tokens.at(-1)?.kind === 'any'
+  const literal = literalText(open ? tokens.slice(0, -1) : tokens)
+  if (literal === '' && open) return () => true
+  if (literal !== undefined) return open ? (text) => text.startsWith(literal) : (text) => text === literal
   return (text) => matches(tokens, Array.from(text))
+}
+
+/** The text that `tokens` spell; undefined when they hold more than plain characters. */
+function literalText(tokens: readonly Token[]): string | undefined {
+  return tokens.every((token) => token.kind === 'char') ? tokens.map((token) => token.char).join('') : undefined
 }
 
 /** Compiles several; the answer is whether any of them matches. No pattern, no match. */

@@ -251,22 +251,33 @@ test('policy decides as the plain reading of the rules does', () => {
   )
 })
 
-test('policy answers among 1,000 rules in microseconds', (t) => {
-  const rules = parseRules(
-    Array.from({ length: 1000 }, (_, i) => ({
-      name: `r${i}`,
-      who: { groups: [`g${i % 50}`], users: [`u${i}`] },
-      where: [{ cluster: `c${i % 10}`, namespace: `ns-${i % 100}`, pod: 'web-*' }],
-      doors: ['sftp'],
-    })).concat([{ name: 'last', who: { groups: [], users: ['bob'] }, where: [{ cluster: 'a', namespace: 'sh*', pod: 'web-*' }], doors: ['shell'] }]),
-  )
-  const policy = createPolicy(rules)
-  const identity = person('bob', ...Array.from({ length: 20 }, (_, i) => `g${i}`))
-  const count = 20_000
+/** @returns microseconds a decision once the policy knows the person */
+function timeDecisions(rules: object[], identity: Identity, count: number): number {
+  const last = { name: 'last', who: { users: ['bob'] }, where: [{ cluster: 'a', namespace: 'sh*', pod: 'web-*' }] }
+  const policy = createPolicy(parseRules([...rules, last]))
   for (let i = 0; i < count; i++) open(policy, identity, WEB)
   const start = performance.now()
   for (let i = 0; i < count; i++) assert.equal(open(policy, identity, WEB), 'last')
-  const microseconds = ((performance.now() - start) * 1000) / count
-  t.diagnostic(`${microseconds.toFixed(2)} us a decision`)
-  assert.ok(microseconds < 100) // about 0.5 when alone; the limit is for a machine that others use too
+  return ((performance.now() - start) * 1000) / count
+}
+
+test('policy answers among 1,000 rules in microseconds', (t) => {
+  const mixed = Array.from({ length: 1000 }, (_, i) => ({
+    name: `r${i}`,
+    who: { groups: [`g${i % 50}`], users: [`u${i}`] },
+    where: [{ cluster: `c${i % 10}`, namespace: `ns-${i % 100}`, pod: 'web-*' }],
+  }))
+  const groups = Array.from({ length: 20 }, (_, i) => `g${i}`)
+  const usual = timeDecisions(mixed, person('bob', ...groups), 20_000)
+  // every rule is for this person and this namespace, and misses by the pod alone
+  const near = Array.from({ length: 1000 }, (_, i) => ({
+    name: `r${i}`,
+    who: { users: ['*'] },
+    where: [{ cluster: 'a', namespace: 'shop', pod: `db-${i}-*` }],
+  }))
+  const worst = timeDecisions(near, bob, 1000)
+  t.diagnostic(`${usual.toFixed(2)} us a decision, ${worst.toFixed(1)} us when 1,000 rules differ by the pod only`)
+  // about 0.4 and 70 when nearly alone; the limits are for a machine that others use too
+  assert.ok(usual < 100)
+  assert.ok(worst < 2000)
 })
