@@ -289,6 +289,10 @@ export interface LineAnalysis {
   /** Every simple command, wrappers unwrapped: [name, ...args]. Dynamic words print as "…". */
   readonly commands: readonly (readonly string[])[]
   readonly confidence: Confidence
+  /** The line is not finished: an editor may ask for more; whoever cannot must refuse. */
+  readonly incomplete?: boolean
+  /** Editors and pagers with the files they would load: to be measured against the rule's editLimit before the line runs. */
+  readonly sizeChecks?: readonly { readonly command: string; readonly path: string }[]
 }
 export type Confidence = 'exact' | 'nested' | 'advisory'
 
