@@ -1,0 +1,89 @@
+/** The audit events of one session, in the words of contract.md. */
+import type { OpsError } from '../core/errors.js'
+import { escapePeerText, type Logger } from '../core/log.js'
+import type { AuditEvent, AuditSink, Door, ExitStatus, Identity, PtyRequest, Stage, StoredEvent, Target, Verdict, WindowSize } from '../core/types.js'
+import type { Meters } from './relay.js'
+import { exitCode } from './status.js'
+
+type Subject = Pick<AuditEvent, 'session' | 'user' | 'from' | 'door' | 'target'>
+
+export class Journal {
+  readonly #audit: AuditSink
+  readonly #log: Logger
+  #subject: Subject
+  readonly #startedAt: Date
+  #commandSeq: number | undefined
+
+  constructor(audit: AuditSink, log: Logger, session: string, identity: Identity, door: Door, startedAt: Date) {
+    this.#audit = audit
+    this.#log = log
+    this.#subject = { session, user: identity.user, from: `${identity.from.host}:${identity.from.port}`, door }
+    this.#startedAt = startedAt
+  }
+
+  /** From here on every event names the target. */
+  aim({ cluster, namespace, pod, container, uid, node }: Target): void {
+    this.#subject = { ...this.#subject, target: { cluster, namespace, pod, container, uid, node } }
+  }
+
+  /** @throws OpsError AUDIT_UNAVAILABLE */
+  opened(rule: string, pty: PtyRequest | undefined): Promise<StoredEvent> {
+    const terminal = pty && { pty: { term: escapePeerText(pty.term, 64), columns: pty.size.columns, rows: pty.size.rows } }
+    return this.#audit.write({ ...this.#subject, type: 'session.open', rule, ...terminal })
+  }
+
+  /** An exec line with its verdict; a command runs only after this has resolved. @throws OpsError AUDIT_UNAVAILABLE */
+  async vetted(line: string, verdict: Verdict): Promise<void> {
+    const { seq } = await this.#audit.write({
+      ...this.#subject,
+      type: 'command',
+      ...lineField(line),
+      verdict: verdict.allow ? 'allow' : 'deny',
+      ...(verdict.rule !== undefined && { rule: verdict.rule }),
+      ...(!verdict.allow && { reason: verdict.reason }),
+      commands: verdict.analysis?.commands ?? [],
+      confidence: verdict.analysis?.confidence ?? 'advisory',
+    })
+    if (verdict.allow) this.#commandSeq = seq
+  }
+
+  started(via: string): void {
+    void this.#note({ ...this.#subject, type: 'session.start', via })
+  }
+
+  resized({ columns, rows }: WindowSize): void {
+    void this.#note({ ...this.#subject, type: 'session.resize', columns, rows })
+  }
+
+  /** A refusal is told even when it cannot be kept: nothing runs either way. */
+  async refused(error: OpsError, address: string): Promise<void> {
+    const named = address === '' ? {} : { address: escapePeerText(address) }
+    await this.#note({ ...this.#subject, type: 'session.refused', reason: error.userText, ...named })
+  }
+
+  /** The last events. That they cannot be kept is logged: the program has run. */
+  async closed(rule: string, reason: string, exit: number, meters: Meters, stages: readonly Stage[]): Promise<void> {
+    const ms = Date.now() - this.#startedAt.getTime()
+    const bytes = { bytesIn: meters.up.bytes, bytesOut: meters.down.bytes + meters.err.bytes }
+    const facts = Object.assign({}, ...stages.map((stage) => stage.facts?.() ?? {})) as Readonly<Record<string, string | number>>
+    const ended =
+      this.#commandSeq === undefined ? undefined : this.#note({ ...this.#subject, type: 'command.exit', command: this.#commandSeq, status: exit, ms })
+    await Promise.all([ended, this.#note({ ...this.#subject, type: 'session.close', rule, reason, exit, ...bytes, ms, ...facts })])
+  }
+
+  /** Events after the fact: kept in order with the others. Never rejects: a failure is the log's to tell. */
+  async #note(event: AuditEvent): Promise<void> {
+    await this.#audit.write(event).catch((error: unknown) => this.#log.error({ error, type: event.type }, 'audit.failed'))
+  }
+}
+
+/** How a session ended, for the event and the log. */
+export function endOf(outcome: ExitStatus | OpsError): { readonly exit: number; readonly reason: string } {
+  if (!('kind' in outcome)) return { exit: outcome.exit, reason: outcome.userText }
+  return { exit: exitCode(outcome), reason: outcome.kind === 'signaled' ? `killed by SIG${outcome.signal}` : 'exited' }
+}
+
+function lineField(line: string): { line: string } | { lineBase64: string } {
+  // ssh hands the command over as a string decoded from UTF-8: a replacement character says that it was something else
+  return line.includes('\ufffd') ? { lineBase64: Buffer.from(line).toString('base64') } : { line }
+}

@@ -1,0 +1,73 @@
+/** Starts what a session asks for: a plain shell, a guarded one, or a command line. */
+import { OpsError } from '../core/errors.js'
+import type { Allowed, ExecRequest, PtyRequest, RemoteProcess, Session } from '../core/types.js'
+import { execArgv, plainWords, shellArgv } from './command.js'
+
+export type Exec = (request: ExecRequest, signal: AbortSignal) => Promise<RemoteProcess>
+
+/** Starts the guarded shell of a session whose rule has a command list. @throws OpsError NOT_GUARDABLE: never an unguarded shell instead */
+export type GuardedShell = (context: GuardContext) => Promise<RemoteProcess>
+export interface GuardContext {
+  readonly session: Session
+  readonly pty: PtyRequest
+  readonly env: Readonly<Record<string, string>>
+  readonly grant: Allowed
+  readonly exec: Exec
+  readonly signal: AbortSignal
+}
+
+export interface StartRequest {
+  readonly session: Session
+  readonly env: Readonly<Record<string, string>>
+  readonly grant: Allowed
+  readonly exec: Exec
+  readonly guardedShell: GuardedShell | undefined
+}
+
+/** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST for a door that is not served */
+export function startProgram(request: StartRequest, signal: AbortSignal): Promise<RemoteProcess> {
+  const { session, env, exec, grant } = request
+  const options = { env, ...(session.pty && { pty: session.pty }) }
+  if (session.door === 'sftp')
+    throw new OpsError('BAD_REQUEST', 'sftp is not served', {
+      detail: 'sftp is not served by this gateway yet; scp -O and rsync work where the image has them',
+    })
+  if (session.command !== undefined) return startLine(exec, session.command, options, signal)
+  if (grant.commands) return startGuarded(request, signal)
+  return exec({ argv: shellArgv(session.pty), ...options }, signal).catch((error: unknown) => {
+    throw noShell(error)
+  })
+}
+
+function startGuarded({ session, env, exec, grant, guardedShell }: StartRequest, signal: AbortSignal): Promise<RemoteProcess> {
+  if (!guardedShell) throw new OpsError('NOT_GUARDABLE', 'no guard configured')
+  if (!session.pty) throw new OpsError('NOT_GUARDABLE', 'no pty', { detail: 'your rule has a command list, and such a shell needs a terminal (ssh -t)' })
+  return guardedShell({ session, pty: session.pty, env, grant, exec, signal })
+}
+
+/** Runs a line in the image's /bin/sh; in an image without one, a line of plain words is run as it stands. */
+async function startLine(
+  exec: Exec,
+  line: string,
+  options: { env: Readonly<Record<string, string>>; pty?: PtyRequest },
+  signal: AbortSignal,
+): Promise<RemoteProcess> {
+  try {
+    return await exec({ argv: execArgv(line, options.pty), ...options }, signal)
+  } catch (error) {
+    if (!isMissingProgram(error)) throw error
+    const words = plainWords(line)
+    if (!words) throw noShell(error)
+    return exec({ argv: words, ...options }, signal)
+  }
+}
+
+function isMissingProgram(error: unknown): boolean {
+  return error instanceof OpsError && error.code === 'COMMAND_NOT_FOUND'
+}
+
+function noShell(error: unknown): unknown {
+  if (!isMissingProgram(error)) return error
+  const detail = 'the image has no shell; name a program and its arguments instead'
+  return new OpsError('COMMAND_NOT_FOUND', 'the image has no /bin/sh', { cause: error, detail })
+}
