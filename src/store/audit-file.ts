@@ -1,0 +1,350 @@
+/**
+ * AuditStore on files: DIR/YYYY-MM-DD.ndjson, one event a line, rotated by the UTC day of the events' own time.
+ *
+ * An append has rested when fdatasync has returned. After any failure the file is closed; the next call opens it again, cuts it
+ * back to what was durable before, and so a retry of the same events never doubles them. Bytes that a crash left behind the last
+ * whole event are kept aside as `*.torn`, never deleted, and reported by `found()`.
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { OpsError } from '../core/errors.js'
+import type { AuditEvent, AuditFilter, AuditStore, StoredEvent } from '../core/types.js'
+import { eventFilter, lineFilter } from './audit-filter.js'
+import { hashOrNone, isLinked } from './chain.js'
+import { readLines, readLinesBackwards, seekLine } from './ndjson.js'
+
+const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.ndjson$/
+/** How many bytes behind the last whole event may be set aside; more than one group commit is not a torn write. */
+const MAX_TORN_BYTES = 64 * 1024 * 1024
+
+interface DayFile {
+  readonly day: string
+  readonly path: string
+  readonly handle: FileHandle
+  /** Bytes that are durable. What is behind them does not count and is overwritten. */
+  size: number
+  /** A write was begun and is not known to rest: bytes behind `size` are our own and not acknowledged to anyone. */
+  dirty: boolean
+}
+
+export interface AuditFileOptions {
+  /** Shown in messages and in /readyz; "file" by default. */
+  readonly name?: string
+}
+
+export class AuditFile implements AuditStore {
+  readonly name: string
+  readonly dir: string
+  #current: DayFile | undefined
+  /** What was durable when the file was closed after a failure. */
+  #resume: Pick<DayFile, 'day' | 'size' | 'dirty'> | undefined
+  #last: StoredEvent | undefined
+  #found: AuditEvent[] = []
+  #turn: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  /** Touches nothing; the first call that needs the directory makes it (0700). */
+  constructor(dir: string, options: AuditFileOptions = {}) {
+    this.dir = dir
+    this.name = options.name ?? 'file'
+  }
+
+  /** @throws OpsError AUDIT_UNAVAILABLE with the path; none of the events counts as held then */
+  append(events: readonly StoredEvent[]): Promise<void> {
+    return this.#exclusive('append to', () => this.#append(events))
+  }
+
+  last(): Promise<StoredEvent | undefined> {
+    return this.#exclusive('open', async () => {
+      await this.#open()
+      return this.#last
+    })
+  }
+
+  /** What opening brought to light since the last call, as events to be recorded. */
+  found(): readonly AuditEvent[] {
+    return this.#found.splice(0)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#turn
+    await this.#drop()
+  }
+
+  /** Streams; the file of today is read up to what was durable when its turn came. */
+  async *query(filter: AuditFilter, signal?: AbortSignal): AsyncGenerator<StoredEvent> {
+    const passes = eventFilter(filter)
+    const mayPass = lineFilter(filter)
+    let left = filter.limit ?? Number.POSITIVE_INFINITY
+    for (const day of await this.#days(filter)) {
+      if (left <= 0) return
+      for await (const event of this.#readDay(day, filter, mayPass, signal)) {
+        if (!passes(event)) continue
+        yield event
+        if (--left <= 0) return
+      }
+    }
+  }
+
+  async *#readDay(day: string, filter: AuditFilter, mayPass: (line: string) => boolean, signal?: AbortSignal): AsyncGenerator<StoredEvent> {
+    const path = this.#pathOf(day)
+    const handle = await open(path, 'r')
+    try {
+      const known = this.#current ?? this.#resume
+      const end = known?.day === day ? known.size : (await handle.stat()).size
+      const start = await seekLine(handle, end, beforeFilter(filter))
+      for await (const lines of readLines(handle, start, end)) {
+        signal?.throwIfAborted()
+        for (const line of lines) {
+          if (!line.whole || !mayPass(line.text)) continue
+          yield parseLine(line.text) ?? unreadable(path, line.at)
+        }
+      }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Days that may hold what the filter asks for, in order. */
+  async #days(filter: AuditFilter): Promise<string[]> {
+    const from = filter.from?.toISOString().slice(0, 10) ?? ''
+    const to = filter.to?.toISOString().slice(0, 10) ?? '9999-99-99'
+    const days = (await this.#allDays()).filter((day) => day >= from && day <= to)
+    if (filter.after === undefined) return days
+    // The newest day that begins at or before the first event asked for is where to start.
+    for (let i = days.length - 1; i > 0; i--) {
+      const first = await this.#firstOf(days[i] as string)
+      if (first && first.seq <= filter.after + 1) return days.slice(i)
+    }
+    return days
+  }
+
+  async #firstOf(day: string): Promise<StoredEvent | undefined> {
+    const handle = await open(this.#pathOf(day), 'r')
+    try {
+      for await (const lines of readLines(handle, 0, (await handle.stat()).size)) {
+        if (lines[0]) return lines[0].whole ? parseLine(lines[0].text) : undefined
+      }
+      return undefined
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #allDays(): Promise<string[]> {
+    try {
+      const names = await readdir(this.dir)
+      return names
+        .filter((name) => DAY_FILE.test(name))
+        .map((name) => name.slice(0, 10))
+        .sort()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  }
+
+  #pathOf(day: string): string {
+    return join(this.dir, `${day}.ndjson`)
+  }
+
+  /** One call at a time; a failure closes the file, so that the next call starts from what is known to be durable. */
+  #exclusive<T>(action: string, work: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(async () => {
+      if (this.#closed) throw new OpsError('AUDIT_UNAVAILABLE', `Cannot ${action} audit files in "${this.dir}": the store is closed`)
+      try {
+        return await work()
+      } catch (error) {
+        await this.#drop()
+        throw unavailable(action, this.#failedPath(error), error)
+      }
+    })
+    this.#turn = run.catch(() => undefined) // the caller has the failure; the queue goes on
+    return run
+  }
+
+  #failedPath(error: unknown): string {
+    return (error as NodeJS.ErrnoException).path ?? (this.#resume ? this.#pathOf(this.#resume.day) : this.dir)
+  }
+
+  async #append(events: readonly StoredEvent[]): Promise<void> {
+    await this.#open()
+    for (let from = 0; from < events.length; ) {
+      const day = (events[from] as StoredEvent).time.slice(0, 10)
+      let to = from + 1
+      while (to < events.length && (events[to] as StoredEvent).time.startsWith(day)) to++
+      await this.#write(await this.#fileOf(day), events.slice(from, to))
+      from = to
+    }
+  }
+
+  async #write(file: DayFile, events: readonly StoredEvent[]): Promise<void> {
+    await checkAlone(file)
+    const bytes = Buffer.from(`${events.map((event) => JSON.stringify(event)).join('\n')}\n`)
+    file.dirty = true
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await file.handle.write(bytes, done, bytes.length - done, file.size + done)
+      done += bytesWritten
+    }
+    await file.handle.datasync()
+    file.size += bytes.length
+    file.dirty = false
+    this.#last = events[events.length - 1]
+  }
+
+  async #fileOf(day: string): Promise<DayFile> {
+    const current = this.#current
+    if (current?.day === day) return current
+    if (current && day < current.day) throw new Error(`an event of ${day} cannot follow those of ${current.day}`)
+    await this.#drop()
+    this.#resume = undefined
+    const file = await this.#openDay(day)
+    this.#current = file
+    return file
+  }
+
+  async #openDay(day: string): Promise<DayFile> {
+    const path = this.#pathOf(day)
+    const handle = await open(path, 'a+', 0o600).then(async (made) => {
+      await made.close()
+      await chmod(path, 0o600)
+      return await open(path, 'r+') // not O_APPEND: a retry must overwrite what did not become durable
+    })
+    try {
+      await syncDirectory(this.dir)
+      return { day, path, handle, size: (await handle.stat()).size, dirty: false }
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  async #open(): Promise<void> {
+    if (this.#current) return
+    await mkdir(this.dir, { recursive: true, mode: 0o700 })
+    await chmod(this.dir, 0o700)
+    const resume = this.#resume
+    this.#last = undefined
+    const days = await this.#allDays()
+    for (const day of days.reverse()) {
+      const file = await this.#openDay(day)
+      this.#current = file
+      if (resume?.day === day && resume.dirty && file.size > resume.size) await this.#cut(file, resume.size)
+      this.#last = await this.#repair(file)
+      if (this.#last) return
+      await this.#drop()
+      this.#resume = undefined
+    }
+  }
+
+  /** Finds the last whole event, sets aside what is behind it, and answers it. */
+  async #repair(file: DayFile): Promise<StoredEvent | undefined> {
+    let end = 0
+    let last: StoredEvent | undefined
+    for await (const line of readLinesBackwards(file.handle, file.size)) {
+      const event = line.whole ? parseLine(line.text) : undefined
+      if (event && hashOrNone(event) === event.hash) {
+        end = line.at + Buffer.byteLength(line.text) + 1
+        last = event
+        break
+      }
+      if (file.size - line.at > MAX_TORN_BYTES) throw new Error(`no whole event in the last ${MAX_TORN_BYTES} bytes of "${file.path}"`)
+    }
+    if (end < file.size) await this.#setAside(file, end)
+    return last
+  }
+
+  async #setAside(file: DayFile, end: number): Promise<void> {
+    const torn = Buffer.alloc(file.size - end)
+    await file.handle.read(torn, 0, torn.length, end)
+    const kept = await keepAside(file.path, torn)
+    await syncDirectory(this.dir)
+    await this.#cut(file, end)
+    this.#found.push({ type: 'admin', action: 'audit.torn', object: file.path, after: { bytes: torn.length, kept } })
+  }
+
+  async #cut(file: DayFile, size: number): Promise<void> {
+    await file.handle.truncate(size)
+    await file.handle.datasync()
+    file.size = size
+  }
+
+  async #drop(): Promise<void> {
+    const file = this.#current
+    if (!file) return
+    this.#current = undefined
+    this.#resume = { day: file.day, size: file.size, dirty: file.dirty }
+    await file.handle.close().catch(() => undefined) // the handle is gone either way; the failure that led here is the one to tell
+  }
+}
+
+/** Another gateway in the same directory, or a file removed under us, would tear the chain: both show in the size and the links. */
+async function checkAlone(file: DayFile): Promise<void> {
+  const { nlink, size } = await file.handle.stat()
+  if (nlink === 0) throw new Error('the file was removed')
+  if (size < file.size) throw new Error(`the file was cut from ${file.size} to ${size} bytes`)
+  if (size > file.size) throw new Error('another program writes to the file')
+}
+
+async function keepAside(path: string, bytes: Buffer): Promise<string> {
+  for (let n = 1; ; n++) {
+    const kept = n === 1 ? `${path}.torn` : `${path}.${n}.torn`
+    try {
+      await writeFile(kept, bytes, { flag: 'wx', mode: 0o600, flush: true })
+      return kept
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** A new name is durable once its directory is (fsync(2), "NOTES"). */
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function parseLine(text: string): StoredEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isLinked(value) ? value : undefined
+  } catch {
+    return undefined // not JSON: the caller decides whether that is a torn write or damage
+  }
+}
+
+function unreadable(path: string, at: number): never {
+  throw new OpsError('AUDIT_UNAVAILABLE', `Cannot read audit file "${path}": the line at byte ${at} is not an event`)
+}
+
+/** For seekLine: seq and time both only grow along a file. */
+function beforeFilter(filter: AuditFilter): (line: string) => boolean {
+  const from = filter.from?.toISOString()
+  return (line) => {
+    const event = parseLine(line)
+    if (!event) return false
+    return (filter.after !== undefined && event.seq <= filter.after) || (from !== undefined && event.time < from)
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on device',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EIO: 'the disk failed',
+  ENOTDIR: 'a part of the path is not a directory',
+  EEXIST: 'a file stands where the directory should be',
+}
+
+function unavailable(action: string, path: string, error: unknown): OpsError {
+  const { code, message } = error as NodeJS.ErrnoException
+  const reason = (code !== undefined && REASONS[code]) || message
+  return new OpsError('AUDIT_UNAVAILABLE', `Cannot ${action} audit file "${path}": ${reason}`, { cause: error })
+}
