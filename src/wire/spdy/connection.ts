@@ -19,10 +19,12 @@ import { SpdyStream, type StreamLink } from './stream.js'
 export interface SpdyOptions {
   readonly side: 'client' | 'server'
   readonly limits?: Partial<SpdyLimits>
-  /** Receive window of each stream; only when the peer is our own (both sides set it). Absent: no windows, as Go does. */
+  /** Receive window of each stream, at least 64 KiB; only when the peer is our own (both sides set it). Absent: no windows, as Go does. */
   readonly windowBytes?: number
 }
 
+/** Of each stream until the peer's SETTINGS say otherwise; draft s2.6.8. */
+const DEFAULT_WINDOW_BYTES = 64 * 1024
 /** What the socket may hold before a stream's writer has to wait; enough to fill a pipe, little enough for a key to overtake. */
 const SEND_BUFFER_BYTES = 128 * 1024
 /** Up to here a payload is copied behind its header instead of being sent as a buffer of its own. */
@@ -57,7 +59,7 @@ export class SpdyConnection {
   readonly #pings = new Map<number, (ms: number | OpsError) => void>()
   readonly #unclaimed: SpdyStream[] = []
   #handler: ((stream: SpdyStream) => void) | undefined
-  #peerWindow = Number.POSITIVE_INFINITY
+  #peerWindow: number
   #nextId: number
   #nextPing: number
   #lastPeerId = 0
@@ -74,6 +76,7 @@ export class SpdyConnection {
     this.#side = options.side
     this.#limits = { ...SPDY_LIMITS, ...options.limits }
     this.#windowBytes = options.windowBytes ?? 0
+    this.#peerWindow = this.#windowBytes > 0 ? DEFAULT_WINDOW_BYTES : Number.POSITIVE_INFINITY
     this.#nextId = this.#nextPing = options.side === 'client' ? 1 : 2
     this.#reader = new HeaderReader(this.#limits)
     this.#rate = new RateLimit(this.#limits.controlPerSecond, performance.now())
@@ -268,9 +271,9 @@ export class SpdyConnection {
   #onSettings(entries: readonly { readonly id: number; readonly value: number }[]): void {
     const window = entries.find((entry) => entry.id === SETTING_INITIAL_WINDOW)?.value
     if (this.#windowBytes === 0 || window === undefined) return
-    const delta = this.#peerWindow === Number.POSITIVE_INFINITY ? undefined : window - this.#peerWindow
+    const delta = window - this.#peerWindow
     this.#peerWindow = window
-    for (const stream of this.#streams.values()) stream.grant(delta ?? window)
+    for (const stream of this.#streams.values()) stream.grant(delta)
   }
 
   #onPing(id: number): void {
@@ -329,10 +332,7 @@ export class SpdyConnection {
   }
 
   #addStream(id: number, headers: HeaderRecord): SpdyStream {
-    const stream = new SpdyStream(id, headers, this.#link, {
-      receive: this.#windowBytes,
-      send: this.#windowBytes > 0 ? this.#peerWindow : Number.POSITIVE_INFINITY,
-    })
+    const stream = new SpdyStream(id, headers, this.#link, { receive: this.#windowBytes, send: this.#peerWindow })
     this.#streams.set(id, stream)
     return stream
   }
