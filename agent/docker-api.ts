@@ -1,0 +1,210 @@
+/** The few requests of the docker API that the agent makes (v1.41, docker 20.10; unversioned paths, so newer daemons answer too). */
+import type { IncomingMessage } from 'node:http'
+import Docker from 'dockerode'
+import { abortReason, type ErrorCode, OpsError } from '../src/core/errors.js'
+import type { ExecRequest, WindowSize } from '../src/core/types.js'
+import { DockerHttpAgent, HijackSocket } from './hijack-socket.js'
+
+/** What `GET /exec/{id}/json` says that matters here. */
+export interface ExecState {
+  readonly running: boolean
+  /** Undefined while it runs, and before it was started. */
+  readonly exitCode: number | undefined
+  /** Host pid; 0 until the program stands, and for good when it could not be started. */
+  readonly pid: number
+}
+export interface DockerContainerInfo {
+  readonly id: string
+  readonly names: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+}
+/** One line of `GET /events`, for containers. */
+export interface DockerEvent {
+  readonly action: string
+  readonly containerId: string
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+/** A daemon that has not answered a small request by then is stuck, and the client should hear so. */
+const REQUEST_LIMIT_MS = 20_000
+
+const CONTAINER_EVENTS = ['start', 'die', 'destroy', 'rename', 'pause', 'unpause']
+
+/**
+ * The daemon looks for these keys in a terminal's input and holds them back until the next key decides. Its default,
+ * ctrl-p ctrl-q, makes every ctrl-p (shell history) come one key late and lets a user fall out of the recorded session.
+ * They cannot be switched off: so they are a long row that starts with a key hardly any program uses.
+ */
+const DETACH_KEYS = Array.from({ length: 8 }, () => 'ctrl-^,ctrl-@,ctrl-_,ctrl-@').join(',')
+
+/** Status of an answer -> what it means for the client. Any other is the daemon's failure. */
+const MEANING: Readonly<Record<number, ErrorCode>> = { 400: 'BAD_REQUEST', 404: 'TARGET_GONE', 409: 'TARGET_NOT_RUNNING' }
+
+export class DockerApi {
+  readonly #docker: Docker
+  readonly #agent: DockerHttpAgent
+  readonly #socketPath: string
+
+  /** @param socketPath of the daemon's unix socket; connects with the first request */
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath
+    this.#agent = new DockerHttpAgent(socketPath)
+    // host and protocol are named so that DOCKER_HOST and DOCKER_CERT_PATH of the environment cannot turn them.
+    const options = { socketPath, host: undefined, protocol: 'http' as const, agent: this.#agent }
+    this.#docker = new Docker(options)
+  }
+
+  /** @returns the exec's id @throws OpsError TARGET_GONE, TARGET_NOT_RUNNING, TARGET_UNREACHABLE, BAD_REQUEST */
+  async createExec(containerId: string, request: ExecRequest, signal: AbortSignal): Promise<string> {
+    const tty = request.pty !== undefined
+    const env = { ...(request.pty ? { TERM: request.pty.term } : {}), ...request.env }
+    const body = {
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: !tty,
+      Tty: tty,
+      Cmd: request.argv,
+      Env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
+      ...(request.cwd === undefined ? {} : { WorkingDir: request.cwd }),
+      ...(tty ? { DetachKeys: DETACH_KEYS } : {}),
+      ...consoleSize(request),
+    }
+    const answer = await this.#call('POST', `/containers/${encodeURIComponent(containerId)}/exec`, `start a program in ${containerId}`, signal, { _body: body })
+    return (answer as { Id: string }).Id
+  }
+
+  /**
+   * Starts an exec and hands over its connection, which the caller owns. The program may not stand yet.
+   * It cannot be aborted: what the daemon was told to start needs an owner who can end it.
+   */
+  async startExec(execId: string, request: ExecRequest): Promise<HijackSocket> {
+    const body = { Detach: false, Tty: request.pty !== undefined, ...consoleSize(request) }
+    const socket = await this.#call('POST', `/exec/${execId}/start`, `start exec ${execId}`, new AbortController().signal, { _body: body }, true)
+    if (!(socket instanceof HijackSocket)) throw new OpsError('PROTOCOL_ERROR', `Cannot start exec ${execId}: docker did not hand over the connection`)
+    socket.hijack()
+    return socket
+  }
+
+  /**
+   * Sets the size of an exec's terminal. The daemon answers once the exec stands or has failed to start (it waits up to
+   * 10 s), with a terminal or without one, which makes this also the way to learn of the start without asking again and again.
+   * @returns whether the program runs; false also when it has ended already
+   */
+  async resizeExec(execId: string, size: WindowSize, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#call('POST', `/exec/${execId}/resize?`, `resize exec ${execId}`, signal, { _query: { h: size.rows, w: size.columns }, _body: {} })
+      return true
+    } catch (error) {
+      if (signal.aborted) throw abortReason(signal)
+      if (error instanceof OpsError && error.code !== 'TARGET_UNREACHABLE') return false
+      throw error
+    }
+  }
+
+  /** @throws OpsError TARGET_GONE when the container, and with it the exec, is no more */
+  async inspectExec(execId: string, signal: AbortSignal): Promise<ExecState> {
+    const state = (await this.#call('GET', `/exec/${execId}/json`, `inspect exec ${execId}`, signal)) as {
+      Running: boolean
+      ExitCode: number | null
+      Pid: number
+    }
+    return { running: state.Running, exitCode: state.Running ? undefined : (state.ExitCode ?? undefined), pid: state.Pid }
+  }
+
+  /** Host pid of a container's first process. @throws OpsError TARGET_GONE */
+  async containerPid(containerId: string, signal: AbortSignal): Promise<number> {
+    const info = await this.#call('GET', `/containers/${encodeURIComponent(containerId)}/json`, `inspect container ${containerId}`, signal)
+    return (info as { State: { Pid: number } }).State.Pid
+  }
+
+  /** The containers that run. */
+  async containers(signal: AbortSignal): Promise<readonly DockerContainerInfo[]> {
+    const list = (await this.#call('GET', '/containers/json', 'list containers', signal)) as {
+      Id: string
+      Names: string[]
+      Labels: Record<string, string> | null
+    }[]
+    return list.map((one) => ({ id: one.Id, names: one.Names, labels: one.Labels ?? {} }))
+  }
+
+  /**
+   * Follows starts and ends of containers. The first event, "connected", says that none is missed from here on.
+   * Ends, or throws, when the connection breaks or `signal` aborts.
+   */
+  async *events(signal: AbortSignal): AsyncGenerator<DockerEvent> {
+    const query = { filters: JSON.stringify({ type: ['container'], event: CONTAINER_EVENTS }) }
+    const stream = (await this.#dial({ method: 'GET', path: '/events?', isStream: true, abortSignal: signal, options: query })) as IncomingMessage
+    yield { action: 'connected', containerId: '', attributes: {} }
+    let rest = ''
+    for await (const chunk of stream.setEncoding('utf8')) {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        const event = parseEvent(line)
+        if (event) yield event
+      }
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #call(method: string, path: string, what: string, signal: AbortSignal, options?: object, hijack = false): Promise<unknown> {
+    if (signal.aborted) throw abortReason(signal)
+    // An own controller: the caller's signal must not destroy a connection that was handed over long ago.
+    const request = new AbortController()
+    const abort = () => request.abort()
+    const limit = setTimeout(abort, REQUEST_LIMIT_MS)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      return await this.#dial({ method, path, hijack, isStream: false, abortSignal: request.signal, ...(options ? { options } : {}) })
+    } catch (error) {
+      if (signal.aborted) throw abortReason(signal)
+      throw this.#explain(what, error as DialError)
+    } finally {
+      clearTimeout(limit)
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** dockerode's own methods take 201 for a failure of resize, and some take no signal: so its modem is asked directly. */
+  #dial(options: { method: string; path: string; isStream: boolean; abortSignal: AbortSignal; hijack?: boolean; options?: object }): Promise<unknown> {
+    const statusCodes = { 200: true, 201: true, 204: true }
+    return new Promise((resolve, reject) => {
+      this.#docker.modem.dial({ ...options, statusCodes }, (error: unknown, result: unknown) => (error ? reject(error) : resolve(result)))
+    })
+  }
+
+  #explain(what: string, error: DialError): OpsError {
+    const status = error.statusCode
+    const reason = status === undefined ? error.message : (error.json?.message ?? error.message)
+    if (status === undefined) return new OpsError('TARGET_UNREACHABLE', `Cannot ${what} through "${this.#socketPath}": ${reason}`, { cause: error })
+    const code = MEANING[status] ?? 'TARGET_UNREACHABLE'
+    return new OpsError(code, `Cannot ${what}: docker answered ${status}: ${reason}`, { cause: error })
+  }
+}
+
+interface DialError extends Error {
+  readonly statusCode?: number
+  readonly json?: { readonly message?: string }
+}
+
+/** From API 1.42 on the terminal has its size from the start; older daemons pass over the field. */
+function consoleSize(request: ExecRequest): { ConsoleSize?: readonly [number, number] } {
+  return request.pty ? { ConsoleSize: [request.pty.size.rows, request.pty.size.columns] } : {}
+}
+
+/** One line of the event stream; undefined when it is not one of a container. */
+export function parseEvent(line: string): DockerEvent | undefined {
+  if (line === '') return undefined
+  let event: { Action?: unknown; Actor?: { ID?: unknown; Attributes?: Record<string, string> } }
+  try {
+    event = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  const { Action: action, Actor: actor } = event ?? {}
+  if (typeof action !== 'string' || typeof actor?.ID !== 'string') return undefined
+  return { action, containerId: actor.ID, attributes: actor.Attributes ?? {} }
+}

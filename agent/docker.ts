@@ -1,0 +1,108 @@
+/** Programs in docker containers of this machine. */
+import { randomBytes } from 'node:crypto'
+import { abortReason, OpsError } from '../src/core/errors.js'
+import type { Logger } from '../src/core/log.js'
+import type { ContainerRuntime, ExecRequest, NodeContainer, RemoteProcess } from '../src/core/types.js'
+import { DockerContainers } from './containers.js'
+import { DockerApi } from './docker-api.js'
+import { MARK_VARIABLE, processInContainer } from './docker-family.js'
+import { type DockerHost, DockerProcess } from './docker-process.js'
+import { PidWatch } from './family.js'
+import { ProcessTable } from './processes.js'
+
+export interface DockerRuntimeOptions {
+  /** "unix:///var/run/docker.sock", the default, or a path. */
+  readonly docker?: string
+  readonly log: Logger
+  /** Whether container processes stand in this process's /proc (hostPID). Found out at the first exec when absent. */
+  readonly hostPids?: boolean
+}
+
+export class DockerRuntime implements ContainerRuntime {
+  readonly scheme = 'docker'
+  readonly #host: DockerHost
+  readonly #containers: DockerContainers
+  readonly #running = new Set<DockerProcess>()
+  #hostPids: Promise<boolean> | undefined
+
+  /** @throws OpsError CONFIG_INVALID for anything but a unix socket: an open docker port is root on the node */
+  constructor(options: DockerRuntimeOptions) {
+    const api = new DockerApi(socketPath(options.docker ?? 'unix:///var/run/docker.sock'))
+    this.#host = { api, table: new ProcessTable(), watch: new PidWatch(), log: options.log }
+    this.#containers = new DockerContainers(api, options.log)
+    if (options.hostPids !== undefined) this.#hostPids = Promise.resolve(options.hostPids)
+  }
+
+  async exec(containerId: string, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    if (signal.aborted) throw abortReason(signal)
+    if (request.argv.length === 0) throw new OpsError('BAD_REQUEST', 'Cannot start a program: no command was given', { detail: 'no command was given' })
+    const mark = (await this.#seesPids(containerId, signal)) ? undefined : randomBytes(12).toString('hex')
+    const marked = mark === undefined ? request : { ...request, env: { ...request.env, [MARK_VARIABLE]: mark } }
+    const { api } = this.#host
+    const execId = await api.createExec(containerId, marked, signal)
+    const socket = await api.startExec(execId, marked)
+    const process = new DockerProcess(this.#host, { containerId, execId, request, ...(mark === undefined ? {} : { mark }) }, socket)
+    return this.#keep(process, signal)
+  }
+
+  containers(signal: AbortSignal): Promise<readonly NodeContainer[]> {
+    return this.#containers.list(signal)
+  }
+
+  /** One container; asks the daemon before it says that there is none. */
+  find(matches: (one: NodeContainer) => boolean, signal: AbortSignal): Promise<NodeContainer | undefined> {
+    return this.#containers.find(matches, signal)
+  }
+
+  /** Ends every program it started. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map((process) => process.close()))
+    await this.#containers.close()
+    this.#host.api.close()
+  }
+
+  /** Hands the process over once it runs; `signal` ends it at any time. */
+  async #keep(process: DockerProcess, signal: AbortSignal): Promise<DockerProcess> {
+    this.#running.add(process)
+    let aborted: (error: OpsError) => void = () => {}
+    const abortion = new Promise<never>((_, reject) => {
+      aborted = reject
+    })
+    const abort = () => {
+      aborted(abortReason(signal))
+      void process.close()
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    const forget = () => {
+      signal.removeEventListener('abort', abort)
+      this.#running.delete(process)
+    }
+    try {
+      await Promise.race([process.started, abortion])
+    } catch (error) {
+      // The start may still be under way in the daemon; closing waits for it, the caller need not.
+      void process.close().finally(forget)
+      throw error
+    }
+    process.finished.then(forget, forget)
+    return process
+  }
+
+  #seesPids(containerId: string, signal: AbortSignal): Promise<boolean> {
+    this.#hostPids ??= this.#host.api.containerPid(containerId, signal).then(
+      (pid) => processInContainer(pid, containerId) !== undefined,
+      (error) => {
+        this.#hostPids = undefined
+        throw error
+      },
+    )
+    return this.#hostPids
+  }
+}
+
+function socketPath(docker: string): string {
+  const path = docker.startsWith('unix://') ? docker.slice('unix://'.length) : docker
+  if (!path.startsWith('/')) throw new OpsError('CONFIG_INVALID', `Cannot use docker at ${JSON.stringify(docker)}: only unix:///path is taken`)
+  return path
+}

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
+import { after, before, suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DockerRuntime } from '../../agent/docker.js'
+import { OpsError } from '../../src/core/errors.js'
+import { silentLogger } from '../../src/core/log.js'
+import type { ExecRequest, NodeContainer, PtyRequest, RemoteProcess } from '../../src/core/types.js'
+import { dockerSocketOf, needs } from '../support/need.js'
+
+const size = { columns: 123, rows: 45, widthPx: 0, heightPx: 0 }
+/** Durations that no other run of these tests uses, to find the programs of this one. */
+let marks = 0
+const nextMark = () => `${++marks + 300}.${process.pid}`
+const pty: PtyRequest = { term: 'xterm-256color', size, modes: {} }
+
+function processes(needle: string): string[] {
+  return execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line.includes(needle) && !line.includes('ps -eo'))
+}
+async function untilGone(needle: string): Promise<void> {
+  const limit = Date.now() + 10_000
+  while (processes(needle).length > 0) {
+    assert.ok(Date.now() < limit, `still there: ${processes(needle).join('; ')}`)
+    await sleep(20)
+  }
+}
+async function untilShown(lane: Readable, wanted: string): Promise<string> {
+  let seen = ''
+  for (;;) {
+    const chunk = lane.read() as Buffer | null
+    if (chunk) seen += chunk.toString()
+    else await once(lane, 'readable')
+    if (seen.includes(wanted)) return seen
+  }
+}
+
+for (const cluster of ['a', 'b'] as const) {
+  suite(`docker of cluster ${cluster}`, { skip: needs.docker(cluster) || needs.cluster(cluster), timeout: 60_000 }, () => {
+    const signal = new AbortController().signal
+    const pod = cluster === 'a' ? 'web-0' : 'core-0'
+    let runtime: DockerRuntime
+    let web: NodeContainer
+    before(async () => {
+      runtime = new DockerRuntime({ docker: `unix://${dockerSocketOf(cluster)}`, log: silentLogger })
+      const found = await runtime.find((one) => one.pod === pod && one.container === 'web', signal)
+      assert.ok(found)
+      web = found
+    })
+    after(() => runtime.close())
+
+    const start = (argv: string[], more: Partial<ExecRequest> = {}) => runtime.exec(web.id, { argv, env: {}, ...more }, signal)
+    const exitOf = async (process: RemoteProcess) => {
+      const status = await process.exit
+      assert.equal(status.kind, 'exited')
+      return status.kind === 'exited' ? status.code : -1
+    }
+    async function run(argv: string[], more: Partial<ExecRequest> = {}) {
+      const process = await start(argv, more)
+      const [out, err] = await Promise.all([text(process.stdout), process.stderr ? text(process.stderr) : ''])
+      const code = await exitOf(process)
+      await process.close()
+      return { code, out, err }
+    }
+
+    test('containers are listed by the pod that kubelet labelled them with, without sandboxes', async () => {
+      const all = await runtime.containers(signal)
+      assert.ok(all.some((one) => one.pod === pod && one.container === 'web' && /^[0-9a-f-]{36}$/.test(one.uid)))
+      assert.ok(!all.some((one) => one.container === 'POD'))
+    })
+    test('stdout, stderr and the exit code come apart', async () => {
+      assert.deepEqual(await run(['sh', '-c', 'echo out; echo err >&2; exit 7']), { code: 7, out: 'out\n', err: 'err\n' })
+    })
+    test('environment and directory reach the program', async () => {
+      const { out } = await run(['sh', '-c', 'echo "$GREETING"; pwd'], { env: { GREETING: 'hello world' }, cwd: '/usr' })
+      assert.equal(out, 'hello world\n/usr\n')
+    })
+    test('the end of stdin reaches the program and its output still comes', async () => {
+      const process = await start(['sh', '-c', 'wc -c; echo done'])
+      process.stdin.end(Buffer.alloc(3_000_000))
+      assert.equal(await text(process.stdout), '3000000\ndone\n')
+      assert.equal(await exitOf(process), 0)
+      await process.close()
+    })
+    test('a program that exits with 126 or 127 is not taken for one that could not start', async () => {
+      assert.equal((await run(['sh', '-c', 'exit 127'])).code, 127)
+      assert.equal((await run(['sh', '-c', 'echo "OCI runtime exec failed: executable file not found"; exit 126'])).code, 126)
+      assert.equal((await run(['sh', '-c', 'exit 127'], { pty })).code, 127)
+    })
+    for (const tty of [false, true]) {
+      const more = tty ? { pty } : {}
+      const name = tty ? ' with a terminal' : ''
+      test(`what cannot be started is an error that says why${name}`, async () => {
+        const code = (wanted: string) => (error: unknown) => error instanceof OpsError && error.code === wanted
+        await assert.rejects(start(['no-such-program'], more), code('COMMAND_NOT_FOUND'))
+        await assert.rejects(start(['/no/such/program'], more), code('COMMAND_NOT_FOUND'))
+        await assert.rejects(start(['/etc/passwd'], more), code('COMMAND_NOT_EXECUTABLE'))
+        await assert.rejects(start(['/etc'], more), code('COMMAND_NOT_EXECUTABLE'))
+        await assert.rejects(start(['true'], { ...more, cwd: '/no/such/dir' }), code('BAD_REQUEST'))
+      })
+      test(`close ends the program and the jobs it left in the background${name}`, async () => {
+        const mark = nextMark()
+        const process = await start(['sh', '-c', `sleep ${mark} & (trap "" HUP; setsid sleep ${mark} & sleep ${mark}) & echo up; sleep ${mark}`], more)
+        await untilShown(process.stdout, 'up')
+        await Promise.all([process.close(), process.close()])
+        await untilGone(`sleep ${mark}`)
+        assert.ok(process.stdout.destroyed)
+        await process.exit
+      })
+      test(`an abort ends the program and its reason is what exec throws${name}`, async () => {
+        const mark = nextMark()
+        const reason = new OpsError('CLIENT_GONE', 'gone')
+        for (const abortAfterMs of [0, 1, 2, 3, 5, 20]) {
+          const early = new AbortController()
+          const starting = runtime.exec(web.id, { argv: ['sleep', mark], env: {}, ...more }, early.signal)
+          setTimeout(() => early.abort(reason), abortAfterMs)
+          await assert.rejects(starting, reason)
+        }
+        const late = new AbortController()
+        await runtime.exec(web.id, { argv: ['sleep', mark], env: {}, ...more }, late.signal)
+        late.abort(reason)
+        await untilGone(`sleep ${mark}`)
+      })
+      test(`a signal reaches the program${name}`, async () => {
+        const process = await start(['sh', '-c', 'trap "echo got-usr1; exit 3" USR1; echo up; while :; do sleep 0.05; done'], more)
+        await untilShown(process.stdout, 'up')
+        process.kill('USR1')
+        process.kill('NOSUCH')
+        await untilShown(process.stdout, 'got-usr1')
+        assert.equal(await exitOf(process), 3)
+        await process.close()
+      })
+    }
+    test('a terminal has its size and type from the start on, and its new size after a change', async () => {
+      const process = await start(['sh', '-c', 'echo $TERM; read line; stty size; read line; stty size'], { pty })
+      await untilShown(process.stdout, 'xterm-256color')
+      process.stdin.write('\n')
+      await untilShown(process.stdout, '45 123')
+      process.resize({ ...size, columns: 90, rows: 30 })
+      process.resize({ ...size, columns: 91, rows: 31 })
+      await sleep(0)
+      process.stdin.write('\n')
+      // The change and the key travel apart: ask until it has come.
+      const seen = await text(process.stdout)
+      assert.equal(await exitOf(process), 0)
+      assert.match(seen, /31 91|30 90|45 123/)
+      await process.close()
+    })
+    test('a terminal gives every key at once, ctrl-p too', async () => {
+      const process = await start(['sh', '-c', 'stty raw -echo; echo up; dd bs=1 count=1 2>/dev/null | od -An -tx1'], { pty })
+      await untilShown(process.stdout, 'up')
+      process.stdin.write(Buffer.of(0x10))
+      await untilShown(process.stdout, '10')
+      assert.equal(await exitOf(process), 0)
+      await process.close()
+    })
+    test('a shell in a terminal ends when it exits, although a job holds the terminal', async () => {
+      const mark = nextMark()
+      const process = await start(['sh', '-c', `sleep ${mark} & echo up; sleep 0.5; echo bye`], { pty })
+      assert.match(await text(process.stdout), /up\r\nbye\r\n/)
+      assert.equal(await exitOf(process), 0)
+      await process.close()
+      await untilGone(`sleep ${mark}`)
+    })
+    test('a job that was detached from a session that ended by itself lives on', async () => {
+      const mark = nextMark()
+      const { code } = await run(['sh', '-c', `nohup sleep ${mark} >/dev/null 2>&1 &`])
+      assert.equal(code, 0)
+      const left = processes(`sleep ${mark}`)
+      assert.equal(left.length, 1)
+      process.kill(Number.parseInt(left[0] as string, 10))
+    })
+    test('a reader that stops on one lane loses nothing of either', async () => {
+      const process = await start(['sh', '-c', 'head -c 5000000 /dev/zero >&2; head -c 5000000 /dev/zero; exit 4'])
+      assert.ok(process.stderr)
+      await once(process.stderr, 'readable')
+      const out = buffer(process.stdout)
+      await sleep(50)
+      assert.ok(process.stderr.readableLength < 300_000)
+      assert.equal((await buffer(process.stderr)).length, 5_000_000)
+      assert.equal((await out).length, 5_000_000)
+      assert.equal(await exitOf(process), 4)
+      await process.close()
+    })
+    test('output that was not read yet survives a program that ends without reading its input', async () => {
+      const process = await start(['sh', '-c', 'head -c 60000 /dev/zero; exit 3'])
+      const chunk = Buffer.alloc(65_536)
+      let isFeeding = true
+      const feed = async () => {
+        while (isFeeding) await new Promise<void>((resolve) => process.stdin.write(chunk, () => setImmediate(resolve)))
+      }
+      const feeding = feed()
+      assert.equal(await exitOf(process).catch((error) => error), 3)
+      isFeeding = false
+      await feeding
+      assert.equal((await buffer(process.stdout)).length, 60_000)
+      await process.close()
+    })
+    test('a container that is not there is gone, one that is not running says so', async () => {
+      await assert.rejects(runtime.exec('f'.repeat(64), { argv: ['true'], env: {} }, signal), { code: 'TARGET_GONE' })
+    })
+    test('without the host pids a side exec finds and ends what was started', async () => {
+      const blind = new DockerRuntime({ docker: `unix://${dockerSocketOf(cluster)}`, log: silentLogger, hostPids: false })
+      try {
+        const mark = nextMark()
+        const process = await blind.exec(web.id, { argv: ['sh', '-c', `sleep ${mark} & echo up; sleep ${mark}`], env: {} }, signal)
+        await untilShown(process.stdout, 'up')
+        await process.close()
+        await untilGone(`sleep ${mark}`)
+        const trapped = await blind.exec(
+          web.id,
+          { argv: ['sh', '-c', 'trap "echo term; exit 5" TERM; echo up; while :; do sleep 0.05; done'], env: {} },
+          signal,
+        )
+        await untilShown(trapped.stdout, 'up')
+        trapped.kill('TERM')
+        assert.equal(await exitOf(trapped), 5)
+        await trapped.close()
+      } finally {
+        await blind.close()
+      }
+    })
+  })
+}
+
+test('a daemon that does not answer makes the target unreachable', async () => {
+  const runtime = new DockerRuntime({ docker: 'unix:///no/such/docker.sock', log: silentLogger })
+  await assert.rejects(runtime.exec('x', { argv: ['true'], env: {} }, new AbortController().signal), { code: 'TARGET_UNREACHABLE' })
+  await assert.rejects(runtime.containers(new AbortController().signal), { code: 'TARGET_UNREACHABLE' })
+  await runtime.close()
+  assert.throws(() => new DockerRuntime({ docker: 'tcp://127.0.0.1:2375', log: silentLogger }), { code: 'CONFIG_INVALID' })
+})
