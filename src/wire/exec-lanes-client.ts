@@ -14,7 +14,7 @@ export interface ExecLanesRequest {
   readonly tty: boolean
   /** Sent as soon as the streams are open. */
   readonly size?: WindowSize
-  /** Whether the peer is our agent and takes the names of signals on a stream of their own. */
+  /** Whether the peer is our agent: it takes the names of signals on a stream of their own, and says there when the program runs. */
   readonly signals: boolean
   /** Where the program runs, for the audit and for error messages. */
   readonly via: string
@@ -22,6 +22,8 @@ export interface ExecLanesRequest {
 
 /** The peer of an exec that is closed gets this long to end the connection. */
 const CLOSE_MS = 3000
+/** An agent that does not say when the program runs is believed after this long. */
+const START_GRACE_MS = 300
 /** Names of signals that may wait for a peer that does not read them. */
 const SIGNAL_BACKLOG_BYTES = 1024
 /** What a terminal's line discipline turns into a signal, for peers that know no signals. */
@@ -33,8 +35,9 @@ export const SIGNAL_KEYS: Readonly<Record<string, string>> = { INT: '\x03', QUIT
  *
  * `exit` settles at the status, and with it stdout and stderr end: the peer sends the status after all output. Without
  * signal support `kill` can only press INT, QUIT and TSTP on a terminal.
+ * With an agent this resolves once the program runs, with others once the streams are open.
  * @param signal aborting cuts the connection, and `exit` rejects with the reason
- * @throws OpsError PROTOCOL_ERROR when the peer refuses a stream
+ * @throws OpsError PROTOCOL_ERROR when the peer refuses a stream; what an agent says about a program that did not start
  */
 export async function openExecLanes(connection: SpdyConnection, request: ExecLanesRequest, signal: AbortSignal): Promise<RemoteProcess> {
   const open = (wanted: boolean, streamtype: string) => (wanted ? connection.openStream({ streamtype }, signal) : undefined)
@@ -47,11 +50,22 @@ export async function openExecLanes(connection: SpdyConnection, request: ExecLan
       open(request.tty, 'resize'),
       open(request.signals, 'signal'),
     ])
-    return new LaneProcess(connection, { error, stdin, stdout, stderr, resize, signals }, request, signal)
+    const process = new LaneProcess(connection, { error, stdin, stdout, stderr, resize, signals }, request, signal)
+    if (signals) await Promise.race([lineSeen(signals), process.exit, later(START_GRACE_MS)])
+    return process
   } catch (error) {
     connection.destroy()
     throw error
   }
+}
+
+/** The only line an agent sends back on the signal stream: the program runs. */
+function lineSeen(lane: SpdyStream): Promise<void> {
+  return new Promise((resolve) => lane.once('data', () => resolve()))
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
 
 interface Lanes {

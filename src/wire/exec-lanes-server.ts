@@ -23,6 +23,8 @@ export interface ExecLanes {
   onResize(listener: (size: WindowSize) => void): void
   /** Calls back with names of signals, without SIG; those that came earlier at once. One listener. */
   onSignal(listener: (name: string) => void): void
+  /** Tells our gateway that the program runs, so that its exec() resolves; Go clients do not hear it. Call it once, when it does. */
+  started(): void
   /**
    * Ends stdout and stderr, waits until the peer's socket has taken them, sends the status and ends the connection.
    * Resolves when the connection is over, at once when the peer has left. Call it once, after the last write.
@@ -37,6 +39,8 @@ const STREAMS_MS = 30_000
 /** Longest size or name on the small lanes, bytes; what is longer is dropped. */
 const WORD_BYTES = 256
 const EARLY_SIGNALS = 16
+/** On the signal stream, back to the gateway. */
+export const STARTED_LINE = 'started\n'
 
 type LaneName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize' | 'signal'
 const LANE_NAMES: readonly string[] = ['error', 'stdin', 'stdout', 'stderr', 'resize', 'signal'] satisfies LaneName[]
@@ -96,6 +100,7 @@ class ServerLanes implements ExecLanes {
   readonly #connection: SpdyConnection
   readonly #lanes = new Map<LaneName, SpdyStream>()
   #size: WindowSize | undefined
+  #isStarted = false
   #signals: string[] = []
   #onResize: ((size: WindowSize) => void) | undefined
   #onSignal: ((name: string) => void) | undefined
@@ -114,8 +119,10 @@ class ServerLanes implements ExecLanes {
   add(name: LaneName, stream: SpdyStream): void {
     this.#lanes.set(name, stream)
     if (name === 'resize') readWords(stream, '}', (word) => this.#resized(word))
-    else if (name === 'signal') readWords(stream, '\n', (word) => this.#signalled(word))
-    else if (name !== 'stdin') stream.resume() // nothing comes; reading to the end lets the stream close
+    else if (name === 'signal') {
+      readWords(stream, '\n', (word) => this.#signalled(word))
+      if (this.#isStarted) stream.write(STARTED_LINE)
+    } else if (name !== 'stdin') stream.resume() // nothing comes; reading to the end lets the stream close
   }
 
   get stdin(): Readable | undefined {
@@ -136,6 +143,11 @@ class ServerLanes implements ExecLanes {
   onSignal(listener: (name: string) => void): void {
     this.#onSignal = listener
     for (const name of this.#signals.splice(0)) listener(name)
+  }
+
+  started(): void {
+    if (!this.#isStarted) this.#lanes.get('signal')?.write(STARTED_LINE)
+    this.#isStarted = true
   }
 
   #resized(word: string): void {

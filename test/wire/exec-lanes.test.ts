@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { OpsError } from '../../src/core/errors.js'
 import type { ExitStatus, WindowSize } from '../../src/core/types.js'
-import { acceptExec } from '../../src/wire/exec-lanes-server.js'
+import { acceptExec, type ExecLanes } from '../../src/wire/exec-lanes-server.js'
 import { SpdyConnection } from '../../src/wire/spdy/connection.js'
-import { lanePair } from './support/lanes.js'
+import { execServer, lanePair, openOn } from './support/lanes.js'
 import { socketPair } from './support/socket-pair.js'
 
 const SIZE: WindowSize = { columns: 80, rows: 24, widthPx: 0, heightPx: 0 }
@@ -87,6 +87,24 @@ test('an error of the server is the rejection of exit', async (t) => {
   await assert.rejects(process.exit, { code: 'COMMAND_NOT_FOUND', message: 'no such program' })
   assert.equal(await text(process.stdout), '')
   await finished
+})
+
+test('an exec of an agent resolves once the program runs, or with why it does not', async (t) => {
+  const execs = new EventEmitter()
+  const port = await execServer(t, (lanes) => execs.emit('exec', lanes))
+  const nextExec = async () => ((await once(execs, 'exec')) as [ExecLanes])[0]
+  let isOpen = false
+  const [opening, lanes] = [openOn(port), await nextExec()]
+  void opening.then(() => {
+    isOpen = true
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(isOpen, false)
+  lanes.started()
+  await (await opening).close()
+  const [failing, failed] = [openOn(port), await nextExec()]
+  void failed.finish(new OpsError('COMMAND_NOT_EXECUTABLE', 'a directory'))
+  await assert.rejects(failing, { code: 'COMMAND_NOT_EXECUTABLE' })
 })
 
 test('a connection that breaks before the status rejects exit', async (t) => {
