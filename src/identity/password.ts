@@ -77,16 +77,16 @@ function parse(phc: string): Phc | string {
   const argon = ARGON2ID.exec(phc)
   if (argon) {
     const [memoryKib, passes, lanes] = argon.slice(1, 4).map(Number) as [number, number, number]
-    if (lanes < 1 || passes < 1 || memoryKib < 8 * lanes) return 'the cost of this argon2id hash is out of range'
+    if (lanes < 1 || passes < 1 || memoryKib < 8 * lanes) return 'is an argon2id hash whose cost is out of range'
     if (memoryKib * 1024 > MAX_MEMORY_BYTES || passes > MAX_PASSES || lanes > MAX_PASSES)
-      return 'the cost of this argon2id hash is above 256 MiB, 16 passes or 16 lanes'
+      return 'is an argon2id hash that costs more than 256 MiB, 16 passes or 16 lanes'
     return { kind: 'argon2id', memoryKib, passes, lanes }
   }
   const match = SCRYPT.exec(phc)
-  if (!match) return 'not an argon2id or scrypt hash: make one with "opserver passwd"'
+  if (!match) return 'is not an argon2id or scrypt hash: make one with "opserver passwd"'
   const [logN, r, p] = match.slice(1, 4).map(Number) as [number, number, number]
-  if (logN < 1 || r < 1 || p < 1) return 'the cost of this scrypt hash is out of range'
-  if (128 * r * 2 ** logN > MAX_MEMORY_BYTES || p > MAX_PASSES) return 'the cost of this scrypt hash is above 256 MiB or 16 lanes'
+  if (logN < 1 || r < 1 || p < 1) return 'is a scrypt hash whose cost is out of range'
+  if (128 * r * 2 ** logN > MAX_MEMORY_BYTES || p > MAX_PASSES) return 'is a scrypt hash that costs more than 256 MiB or 16 lanes'
   return { kind: 'scrypt', logN, r, p, salt: unpadded(match[4] as string), hash: unpadded(match[5] as string) }
 }
 

@@ -59,8 +59,14 @@ const size = z.string('must be a size like 4MiB').transform((text, context) => {
     return z.NEVER
   }
 })
-/** Lets a check of a whole map run although one of its keys is wrong: every mistake is to be listed at once. */
-const anyMap = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null }
+/**
+ * Lets a check of a whole map run although one of its keys is wrong: every mistake is to be listed at once. Not where a
+ * key is unknown, for then it is probably the one that the check would miss.
+ */
+const anyMap = {
+  when: ({ value, issues }: { value: unknown; issues: readonly { code?: string | undefined }[] }) =>
+    typeof value === 'object' && value !== null && issues.every(({ code }) => code !== 'unrecognized_keys'),
+}
 
 const place = z
   .strictObject({
