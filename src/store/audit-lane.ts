@@ -53,6 +53,8 @@ export class AuditLane {
   #ackedHash: string | undefined
   readonly #floor: number
   #asked: boolean
+  /** An append failed, or none was made yet: only the store knows what it holds. */
+  #unsure: boolean
   #scheduled = false
   #retryMs = FIRST_RETRY_MS
 
@@ -69,6 +71,7 @@ export class AuditLane {
     this.#floor = floor
     this.reason = reason
     this.#state = reason === undefined ? 'ready' : 'behind'
+    this.#unsure = this.#state === 'behind'
   }
 
   get state(): LaneState {
@@ -111,6 +114,7 @@ export class AuditLane {
         await this.#step()
         this.#retryMs = FIRST_RETRY_MS
       } catch (error) {
+        this.#unsure = true
         this.#become('behind', (error as Error).message)
         await sleep(this.#retryMs, undefined, { signal: this.#stop.signal }).catch(() => undefined) // aborted: the loop's condition ends it
         this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS)
@@ -119,7 +123,7 @@ export class AuditLane {
   }
 
   async #step(): Promise<void> {
-    if (this.#state === 'behind' && !(await this.#recover())) return
+    if (this.#unsure && !(await this.#recover())) return
     let batch = this.#host.window(this.acked)
     if (batch === undefined) {
       const before = this.acked
@@ -164,6 +168,7 @@ export class AuditLane {
     this.acked = Math.max(last?.seq ?? 0, this.#floor)
     this.#ackedHash = last?.hash
     this.#asked = true
+    this.#unsure = false
     return true
   }
 

@@ -15,7 +15,7 @@ test('canonical JSON sorts keys at every depth and has no white space', () => {
 
 test('canonical JSON of the numbers and strings of RFC 8785 s3.2.2 is the one printed there', () => {
   const input = {
-    numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
+    numbers: [333333333.3333333, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
     string: '\u20ac$\u000f\u000aA\'\u0042\u0022\u005c\\"/',
     literals: [null, true, false],
   }

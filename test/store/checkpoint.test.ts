@@ -42,7 +42,7 @@ test('verifier takes a checkpoint signed by the key and none by another', async 
   assert.ok(good.ok && good.checkpoints === 1 && good.lastCheckpoint === 6)
   const bad = await verifyChain([...events, checkpoint], by(other.publicPem))
   assert.ok(!bad.ok && bad.fault === 'unsigned' && bad.seq === 6)
-  const forged = link({ ...checkpoint, signature: other.sign(5, head.hash, time) }, head, time)
+  const forged = link({ type: 'checkpoint', head: head.hash, count: 5, signature: other.sign(5, head.hash, time), keyId: key.keyId }, head, time)
   const report = await verifyChain([...events, forged], by(key.publicPem))
   assert.ok(!report.ok && report.fault === 'unsigned')
 })
