@@ -1,5 +1,5 @@
 /** Pods and inventories for tests of what is built on them. */
-import type { Identity } from '../../src/core/types.js'
+import type { Identity, TargetListing } from '../../src/core/types.js'
 import type { ContainerFacts, Inventory, InventoryStatus, PodFacts } from '../../src/target/inventory.js'
 import { PodIndex } from '../../src/target/pod-index.js'
 import { ReflectedInventory } from '../../src/target/reflected-inventory.js'
@@ -43,4 +43,12 @@ export function inventoryOf(
   const known = inventory.status.bind(inventory)
   inventory.status = () => ({ ...known(), ...status })
   return { inventory, index }
+}
+
+/** A line of the picker, named by `cluster/namespace/pod`. */
+export function listing(path: string, more: { readonly container?: string; readonly state?: string; readonly node?: string } = {}): TargetListing {
+  const [cluster = '', namespace = '', name = ''] = path.split('/')
+  const { container: containerName = 'main', state = 'Running', node = `node-${cluster}` } = more
+  const target = { cluster, namespace, pod: name, container: containerName, uid: path, node, containerId: `docker://${path}`, labels: {} }
+  return { target, state, ready: state === 'Running', podIp: '' }
 }
