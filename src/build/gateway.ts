@@ -1,0 +1,173 @@
+/** The gateway of a config: every part made, joined, opened in order and closed in reverse. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../config/values.js'
+import { OpsError } from '../core/errors.js'
+import type { Logger } from '../core/log.js'
+import { Scope } from '../core/scope.js'
+import type { Identity, Interceptor, Policy, Target } from '../core/types.js'
+import { healthRoutes, metricsRoute, type ReadyCheck } from '../http/health.js'
+import { createMetrics } from '../http/metrics.js'
+import { type HttpServer, startHttpServer } from '../http/server.js'
+import { createDirectory } from '../identity/directory.js'
+import { createLogin } from '../identity/login.js'
+import { createPolicy } from '../policy/policy.js'
+import { Entrance } from '../session/open.js'
+import { SessionRegistry } from '../session/registry.js'
+import { loadHostKeys } from '../ssh/host-keys.js'
+import { type SshServer, startSshServer } from '../ssh/server.js'
+import { pick } from '../target/picker.js'
+import { PodResolver } from '../target/resolver.js'
+import { buildAudit } from './audit.js'
+import { buildCluster, type Cluster } from './clusters.js'
+import { buildInterceptors } from './stages.js'
+
+export interface Gateway {
+  readonly ssh: { readonly host: string; readonly port: number }
+  readonly http: { readonly host: string; readonly port: number }
+  /** Refuses new sessions, tells the running ones, ends them after `limitMs`, closes everything. May be called twice. */
+  drain(limitMs: number): Promise<void>
+}
+
+/** How long a start waits for the clusters; one that is slower is followed in the background. */
+const FIRST_SYNC_MS = 5000
+
+/** @throws OpsError: a port that is taken, a key that others can read, an audit that cannot be opened; what was opened is closed again */
+export async function buildGateway(config: Config, log: Logger): Promise<Gateway> {
+  const scope = new Scope()
+  try {
+    return await build(config, log, scope)
+  } catch (error) {
+    await scope.close()
+    throw error
+  }
+}
+
+async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway> {
+  for (const warning of config.warnings) log.warn({ ...warning }, 'config.warning')
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const stop = new AbortController()
+  scope.defer(() => stop.abort(new OpsError('DRAINING', 'the gateway has closed')))
+
+  const { log: audit, publicKey } = await buildAudit(config, log)
+  scope.add(audit)
+  log.info({ publicKey }, 'audit.key')
+
+  const policy = createPolicy(config.rules)
+  const clusters = new Map<string, Cluster>()
+  for (const cluster of config.clusters) clusters.set(cluster.name, scope.add(await buildCluster(cluster, config, log)))
+  for (const { inventory } of clusters.values()) inventory.start(stop.signal)
+  await firstSync(clusters)
+
+  const registry = new SessionRegistry()
+  const interceptors: Interceptor[] = await buildInterceptors(config, audit, log)
+  const entrance = new Entrance({
+    resolver: new PodResolver({ inventories: [...clusters.values()].map(({ inventory }) => inventory), maySee: sees(policy) }),
+    policy,
+    audit,
+    executor: (name) => clusters.get(name)?.executor,
+    interceptors,
+    registry,
+    pick,
+    onGone: (target, gone) => clusters.get(target.cluster)?.inventory.onGone(target.uid, gone) ?? ((): void => {}),
+    log,
+    ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
+  })
+  let isDraining = false
+  const ssh = await startSsh(
+    config,
+    log,
+    entrance,
+    createLogin({ directory: createDirectory(config.users), audit, onAuditFailure: config.audit.onFailure, log, limits: config.login }),
+  )
+  scope.add(ssh)
+  const metrics = createMetrics({
+    sessions: () => registry.size,
+    connections: () => ssh.stats().connections,
+    draining: () => isDraining,
+    clusters: () =>
+      [...clusters].map(([name, { inventory }]) => ({ name, pods: inventory.find.size, staleSeconds: staleSeconds(inventory.status().staleSinceMs) })),
+  })
+  scope.defer(audit.onAppend(metrics.count))
+  const checks = readyChecks(
+    clusters,
+    () => audit.unavailable(),
+    () => isDraining,
+  )
+  const http: HttpServer = await startHttpServer({
+    listen: config.http.listen,
+    ...(await tls(config)),
+    routes: [healthRoutes(checks), metricsRoute(metrics.registry)],
+    log,
+  })
+  scope.add(http)
+
+  return {
+    ssh: ssh.address,
+    http: http.address,
+    drain: async (limitMs) => {
+      isDraining = true
+      entrance.drain()
+      ssh.drain().catch((error: unknown) => log.error({ error }, 'ssh.drain'))
+      const seconds = Math.round(limitMs / 1000)
+      await registry.drain(
+        `this gateway is shutting down; your session may finish within ${seconds} s`,
+        limitMs,
+        () => new OpsError('DRAINING', 'drain limit reached'),
+      )
+      await scope.close()
+    },
+  }
+}
+
+/** Waits until every cluster has been read once, or the limit: a gateway must start while a cluster is away. */
+async function firstSync(clusters: ReadonlyMap<string, Cluster>): Promise<void> {
+  const limit = AbortSignal.timeout(FIRST_SYNC_MS)
+  await Promise.allSettled([...clusters.values()].map(({ inventory }) => inventory.ready(limit)))
+}
+
+function sees(policy: Policy): (identity: Identity, target: Target) => boolean {
+  return (identity, target) => policy.decide({ kind: 'see', identity, target }).allow
+}
+
+async function startSsh(config: Config, log: Logger, entrance: Entrance, login: ReturnType<typeof createLogin>): Promise<SshServer> {
+  const { ssh } = config
+  const hostKeys = await loadHostKeys(ssh.hostKeys)
+  for (const { path, type, fingerprint, created } of hostKeys) log.info({ path, type, fingerprint, created }, 'ssh.hostkey')
+  return startSshServer({
+    listen: ssh.listen,
+    hostKeys,
+    login,
+    open: (request, client) => entrance.open(request, client),
+    limits: { connections: ssh.maxConnections, connectionsPerAddress: ssh.maxConnectionsPerAddress, attempts: ssh.maxAuthAttempts },
+    timeouts: {
+      loginMs: ssh.loginGraceTimeMs,
+      keepaliveMs: ssh.keepaliveIntervalMs,
+      keepaliveCount: ssh.keepaliveCountMax,
+      rekeyBytes: ssh.rekeyBytes,
+      rekeyMs: ssh.rekeyIntervalMs,
+    },
+    ...(ssh.banner !== undefined && { banner: ssh.banner }),
+    log,
+  })
+}
+
+async function tls({ http }: Config): Promise<{ tls?: { cert: Buffer; key: Buffer } }> {
+  if (!http.tls) return {}
+  const [cert, key] = await Promise.all([readFile(http.tls.cert), readFile(http.tls.key)])
+  return { tls: { cert, key } }
+}
+
+function readyChecks(clusters: ReadonlyMap<string, Cluster>, auditTrouble: () => string | undefined, isDraining: () => boolean): ReadyCheck[] {
+  const inventories = [...clusters].map(
+    ([name, { inventory }]): ReadyCheck => ({
+      name: `cluster ${name}`,
+      check: (signal) => inventory.ready(signal).then(() => undefined),
+    }),
+  )
+  return [{ name: 'drain', check: () => (isDraining() ? 'draining' : undefined) }, { name: 'audit', check: auditTrouble }, ...inventories]
+}
+
+function staleSeconds(sinceMs: number | undefined): number {
+  return sinceMs === undefined ? 0 : (Date.now() - sinceMs) / 1000
+}

@@ -1,0 +1,43 @@
+/** The analyser as the policy's judge, and the policy as the guarded shell's. */
+import type { Logger } from '../core/log.js'
+import { type AuditSink, type Policy, targetText } from '../core/types.js'
+import type { LineDecision } from '../guard/parts.js'
+import { openGuardedShell } from '../guard/shell.js'
+import { judge } from '../policy/judge.js'
+import type { Judge } from '../policy/policy.js'
+import type { GuardedShell } from '../session/start.js'
+
+/** What the analyser says of a line, in the words of the policy. An unfinished line allows nothing. */
+export const judgeLine: Judge = (line, rule, context) => {
+  const { verdict, reason, commands, confidence, sizeChecks } = judge(line, rule, context)
+  const analysis = { commands, confidence, ...(verdict === 'incomplete' && { incomplete: true }), ...(sizeChecks.length > 0 && { sizeChecks }) }
+  return { allow: verdict === 'allow', ...(reason !== undefined && { reason }), analysis }
+}
+
+/** Opens guarded shells whose lines go through `policy.decide` like those of every other door. */
+export function guardedShells(policy: Policy, audit: AuditSink, _log: Logger): GuardedShell {
+  return ({ session, pty, env, grant, exec, signal }) => {
+    const { identity, target, door } = session
+    const { user, from } = identity
+    const { cluster, namespace, pod, container, uid, node } = target
+    const subject = { session: session.id, user, from: `${from.host}:${from.port}`, door, target: { cluster, namespace, pod, container, uid, node } }
+    if (!grant.commands) throw new Error(`rule "${grant.rule}" has no command list`)
+    return openGuardedShell({
+      exec,
+      pty,
+      user,
+      targetLabel: targetText(target),
+      rule: { name: grant.rule, commands: grant.commands },
+      decide: (line, { dialect, cwd }): LineDecision => {
+        const verdict = policy.decide({ kind: 'run', identity, target, door, line, dialect, cwd })
+        const { analysis, rule } = verdict
+        const facts = { rule, commands: analysis?.commands, confidence: analysis?.confidence ?? 'exact', sizeChecks: analysis?.sizeChecks }
+        if (verdict.allow) return { verdict: 'allow', ...facts }
+        return { verdict: analysis?.incomplete ? 'incomplete' : 'deny', reason: verdict.reason, message: verdict.message, ...facts }
+      },
+      record: (event) => audit.write({ ...subject, ...event }),
+      env,
+      signal,
+    })
+  }
+}
