@@ -28,8 +28,8 @@ import { compileGlobs, type Glob } from './globs.js'
 import type { Place, Rule } from './rules.js'
 
 /** Vets one command line against one rule; pure. Given to createPolicy, so that the policy knows no parser. */
-export type Judge = (line: string, rule: CommandRule, context: { readonly dialect: Dialect; readonly cwd: string }) => Judgement
-export interface Judgement {
+export type Judge = (line: string, rule: CommandRule, context: { readonly dialect: Dialect; readonly cwd: string }) => LineVerdict
+export interface LineVerdict {
   readonly allow: boolean
   /** Why not, in one line. */
   readonly reason?: string
@@ -165,7 +165,7 @@ function decideRun(rule: Rule, question: Question & { kind: 'run' }, judge: Judg
   return allow === true ? { ...granted(rule), analysis } : { ...refused(rule, reason ?? 'the rule forbids this command line'), analysis }
 }
 /** A judge that fails has not allowed anything. */
-function judgeSafely(judge: Judge, commands: CommandRule, { line, dialect, cwd }: Question & { kind: 'run' }): Judgement | string {
+function judgeSafely(judge: Judge, commands: CommandRule, { line, dialect, cwd }: Question & { kind: 'run' }): LineVerdict | string {
   try {
     return judge(line, commands, { dialect, cwd })
   } catch (error) {
