@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DEMO_CLUSTER, DEMO_PODS, DEMO_USERS, type DemoCredentials, demoConfig } from './config/demo.js'
 import type { Config } from './config/values.js'
 import { hashPassword } from './identity/password.js'
-import { loadSsh2 } from './ssh/hardening/load.js'
+import { loadHostKeys } from './ssh/host-keys.js'
 
 export interface Demo {
   readonly config: Config
@@ -39,15 +39,14 @@ export async function prepareDemo(dataDir: string, sshPort: number, httpPort: nu
 async function secretsOf(dir: string, name: string): Promise<Secrets> {
   const keyFile = join(dir, name)
   const passwordFile = join(dir, `${name}.password`)
-  if (!(await exists(keyFile))) {
+  if (!(await exists(passwordFile))) {
     await mkdir(dir, { recursive: true, mode: 0o700 })
-    const pair = loadSsh2().generateKeyPairSync('ed25519', { comment: `${name}@demo` })
     await writePrivately(passwordFile, `${randomBytes(9).toString('base64url')}\n`)
-    await writeFile(`${keyFile}.pub`, `${pair.public}\n`)
-    await writePrivately(keyFile, pair.private)
   }
-  const [password, publicKey] = await Promise.all([readFile(passwordFile, 'utf8'), readFile(`${keyFile}.pub`, 'utf8')])
-  return { password: password.trim(), publicKey: publicKey.trim(), keyFile }
+  // a host key file is an OpenSSH private key like any other, and its loader makes one that is absent
+  const [key] = await loadHostKeys([keyFile])
+  const password = await readFile(passwordFile, 'utf8')
+  return { password: password.trim(), publicKey: key?.publicKey ?? '', keyFile }
 }
 
 /** Whole or not at all: a reader never meets half a file. */

@@ -1,6 +1,5 @@
 /** The gateway of a config: every part made, joined, opened in order and closed in reverse. */
 import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Config } from '../config/values.js'
 import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
@@ -12,6 +11,7 @@ import { type HttpServer, startHttpServer } from '../http/server.js'
 import { createDirectory } from '../identity/directory.js'
 import { createLogin } from '../identity/login.js'
 import { createPolicy } from '../policy/policy.js'
+import { vetLine } from '../policy/vet.js'
 import { Entrance } from '../session/open.js'
 import { SessionRegistry } from '../session/registry.js'
 import { loadHostKeys } from '../ssh/host-keys.js'
@@ -20,6 +20,7 @@ import { pick } from '../target/picker.js'
 import { PodResolver } from '../target/resolver.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
+import { guardedShells } from './guard.js'
 import { buildInterceptors } from './stages.js'
 
 export interface Gateway {
@@ -53,7 +54,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   scope.add(audit)
   log.info({ publicKey }, 'audit.key')
 
-  const policy = createPolicy(config.rules)
+  const policy = createPolicy(config.rules, vetLine)
   const clusters = new Map<string, Cluster>()
   for (const cluster of config.clusters) clusters.set(cluster.name, scope.add(await buildCluster(cluster, config, log)))
   for (const { inventory } of clusters.values()) inventory.start(stop.signal)
@@ -70,6 +71,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     registry,
     pick,
     onGone: (target, gone) => clusters.get(target.cluster)?.inventory.onGone(target.uid, gone) ?? ((): void => {}),
+    guardedShell: guardedShells(policy, audit),
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
   })

@@ -24,11 +24,12 @@ import {
   type TargetListing,
   type TargetResolver,
   targetText,
+  type Verdict,
 } from '../core/types.js'
 import { endOf, Journal } from './journal.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
-import { type GuardedShell, startProgram } from './start.js'
+import { type GuardedShell, startProgram, VETTED_CWD } from './start.js'
 
 /** What a door asks for. */
 export interface OpenRequest {
@@ -125,7 +126,8 @@ class Run {
     if (!grant.allow) throw refusal('POLICY_REFUSED', grant)
     const unavailable = audit.unavailable()
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
-    const verdict = command === undefined ? undefined : policy.decide({ kind: 'run', identity, target, door, line: command, dialect: 'posix', cwd: '/' })
+    const verdict =
+      command === undefined ? undefined : measurable(policy.decide({ kind: 'run', identity, target, door, line: command, dialect: 'posix', cwd: VETTED_CWD }))
     // both go into one commit of the log, and both must rest before anything starts
     await Promise.all([this.#journal.opened(grant.rule, pty), verdict && this.#journal.vetted(command ?? '', verdict)])
     if (verdict && !verdict.allow) throw refusal('COMMAND_REFUSED', verdict)
@@ -246,6 +248,14 @@ class Run {
   #ending(): AbortSignal {
     return AbortSignal.any([this.#switch.signal, this.#client.gone])
   }
+}
+
+/** A line that is allowed only below a file size cannot be measured on its way into an exec: it is refused. */
+function measurable(verdict: Verdict): Verdict {
+  const [check] = verdict.analysis?.sizeChecks ?? []
+  if (!verdict.allow || !check) return verdict
+  const reason = `${check.command} on a file needs a shell, where its size can be asked first`
+  return { allow: false, rule: verdict.rule, reason, ...(verdict.analysis && { analysis: verdict.analysis }) }
 }
 
 /** The rule and its message reach the user: which rule, why, whom to ask. */

@@ -3,6 +3,9 @@ import { OpsError } from '../core/errors.js'
 import type { Allowed, ExecRequest, PtyRequest, RemoteProcess, Session } from '../core/types.js'
 import { execArgv, plainWords, shellArgv } from './command.js'
 
+/** The directory against which an exec line's relative paths are vetted, and in which it therefore runs. */
+export const VETTED_CWD = '/'
+
 export type Exec = (request: ExecRequest, signal: AbortSignal) => Promise<RemoteProcess>
 
 /** Starts the guarded shell of a session whose rule has a command list. @throws OpsError NOT_GUARDABLE: never an unguarded shell instead */
@@ -32,7 +35,8 @@ export function startProgram(request: StartRequest, signal: AbortSignal): Promis
     throw new OpsError('BAD_REQUEST', 'sftp is not served', {
       detail: 'sftp is not served by this gateway yet; scp -O and rsync work where the image has them',
     })
-  if (session.command !== undefined) return startLine(exec, session.command, options, signal)
+  // what was vetted for one directory runs in that directory: the image's own could turn `cat shadow` into another file
+  if (session.command !== undefined) return startLine(exec, session.command, { ...options, ...(grant.commands && { cwd: VETTED_CWD }) }, signal)
   if (grant.commands) return startGuarded(request, signal)
   return exec({ argv: shellArgv(session.pty), ...options }, signal).catch((error: unknown) => {
     throw noShell(error)

@@ -1,21 +1,11 @@
-/** The analyser as the policy's judge, and the policy as the guarded shell's. */
-import type { Logger } from '../core/log.js'
+/** The policy as the guarded shell's judge. */
 import { type AuditSink, type Policy, targetText } from '../core/types.js'
 import type { LineDecision } from '../guard/parts.js'
 import { openGuardedShell } from '../guard/shell.js'
-import { judge } from '../policy/judge.js'
-import type { Judge } from '../policy/policy.js'
 import type { GuardedShell } from '../session/start.js'
 
-/** What the analyser says of a line, in the words of the policy. An unfinished line allows nothing. */
-export const judgeLine: Judge = (line, rule, context) => {
-  const { verdict, reason, commands, confidence, sizeChecks } = judge(line, rule, context)
-  const analysis = { commands, confidence, ...(verdict === 'incomplete' && { incomplete: true }), ...(sizeChecks.length > 0 && { sizeChecks }) }
-  return { allow: verdict === 'allow', ...(reason !== undefined && { reason }), analysis }
-}
-
 /** Opens guarded shells whose lines go through `policy.decide` like those of every other door. */
-export function guardedShells(policy: Policy, audit: AuditSink, _log: Logger): GuardedShell {
+export function guardedShells(policy: Policy, audit: AuditSink): GuardedShell {
   return ({ session, pty, env, grant, exec, signal }) => {
     const { identity, target, door } = session
     const { user, from } = identity
