@@ -17,7 +17,7 @@ import { processInContainer, SideFamily } from './docker-family.js'
 import { type Family, HostFamily, type PidWatch } from './family.js'
 import type { HijackSocket } from './hijack-socket.js'
 import { endedLeader, type ProcessTable } from './processes.js'
-import { RawOutput } from './raw-output.js'
+import { endAfterTail, RawOutput } from './raw-output.js'
 import { startFailure } from './start-failure.js'
 
 /** What an exec without a terminal is "resized" to, to learn when it stands; nothing of it can change. */
@@ -30,8 +30,6 @@ const FAILURE_TEXT_BYTES = 4096
 const WATCH_AFTER_MS = 250
 /** How often the daemon is asked whether a program runs whose pid cannot be seen. */
 const INSPECT_INTERVAL_MS = 3000
-/** When the program of a terminal has ended, a job it left may hold the terminal open; output that is quiet this long has ended. */
-const TAIL_QUIET_MS = 100
 /** After the last process was killed, the daemon has this long to say so. */
 const STATUS_LIMIT_MS = 1000
 const STDIN_BUFFER_BYTES = 64 * 1024
@@ -173,7 +171,7 @@ export class DockerProcess implements RemoteProcess {
       await Promise.race([this.#outputEnd, this.#watchPid()])
       const state = await this.#untilEnded()
       this.#status = { kind: 'exited', code: state.exitCode ?? 0 }
-      if (this.#output instanceof RawOutput) this.#endTail(this.#output).catch((error) => this.#host.log.warn({ error }, 'docker.tail.failed'))
+      if (this.#output instanceof RawOutput) endAfterTail(this.#output, this.#outputEnd).catch((error) => this.#host.log.warn({ error }, 'docker.tail.failed'))
       return this.#status
     } finally {
       this.#over.abort()
@@ -200,17 +198,6 @@ export class DockerProcess implements RemoteProcess {
       if (this.#socket.destroyed && !this.#outputEnded && !this.#closing)
         throw new OpsError('PROTOCOL_ERROR', 'Connection to docker broke while the program ran')
       await sleep(waitMs)
-    }
-  }
-
-  /** Ends the output of a terminal whose program has ended, once what was on its way has come. */
-  async #endTail(output: RawOutput): Promise<void> {
-    while (!this.#outputEnded && !this.#socket.destroyed) {
-      const before = output.bytes
-      await Promise.race([sleep(TAIL_QUIET_MS), this.#outputEnd])
-      if (this.#outputEnded || output.isWaiting || output.bytes !== before) continue
-      output.end()
-      return
     }
   }
 

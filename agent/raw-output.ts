@@ -1,5 +1,6 @@
 /** The output of a program with a terminal: one lane, and a source that waits when the lane is full. */
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { OpsError } from '../src/core/errors.js'
 import { LANE_BUFFER_BYTES } from './demux.js'
 
@@ -11,17 +12,20 @@ export class RawOutput {
 
   /**
    * Reads `source` from now on; whoever made it destroys it.
-   * @param isEnd tells errors that are how this kind of source ends (EIO of a pty) from failures
+   * @param rest what is left when the source says that it has ended
    */
-  constructor(source: Readable, isEnd: (error: Error) => boolean = () => false) {
+  constructor(source: Readable, rest: () => Iterable<Buffer> = () => []) {
     this.#source = source
     this.stdout = new Readable({ highWaterMark: LANE_BUFFER_BYTES, read: () => this.#resume() })
     this.stdout.on('close', () => this.#resume())
     // Whoever reads the lane hears of its failure; a lane that nobody reads yet must not bring the agent down.
     this.stdout.on('error', () => {})
     source.on('data', (chunk: Buffer) => this.#take(chunk))
-    source.on('end', () => this.end())
-    source.on('error', (error: Error) => (isEnd(error) ? this.end() : this.fail(broke(error))))
+    source.on('end', () => {
+      if (!this.#ended) for (const chunk of rest()) this.#take(chunk)
+      this.end()
+    })
+    source.on('error', (error: Error) => this.fail(broke(error)))
     source.on('close', () => this.fail(new OpsError('PROTOCOL_ERROR', 'The terminal closed before its output ended')))
   }
 
@@ -53,6 +57,28 @@ export class RawOutput {
 
   #resume(): void {
     if (!this.#ended || this.stdout.destroyed) this.#source.resume()
+  }
+}
+
+/** Output that is quiet for this long after its program has ended has ended too. */
+const TAIL_QUIET_MS = 100
+
+/**
+ * Ends the output of a program that has ended, once what was on its way has come: a job in the background may hold the
+ * terminal open for as long as it likes. A reader that is slow is waited for.
+ * @param ended settles when the source ends by itself
+ */
+export async function endAfterTail(output: RawOutput, ended: Promise<void>): Promise<void> {
+  let isOver = false
+  const over = ended.then(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    const before = output.bytes
+    await Promise.race([sleep(TAIL_QUIET_MS), over])
+    if (output.isWaiting || output.bytes !== before) continue
+    output.end()
+    return
   }
 }
 

@@ -1,43 +1,16 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import type { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DockerRuntime } from '../../agent/docker.js'
 import { OpsError } from '../../src/core/errors.js'
 import { silentLogger } from '../../src/core/log.js'
-import type { ExecRequest, NodeContainer, PtyRequest, RemoteProcess } from '../../src/core/types.js'
+import type { ExecRequest, NodeContainer } from '../../src/core/types.js'
 import { dockerSocketOf, needs } from '../support/need.js'
+import { exitOf, markMaker, processes, pty, size, untilGone, untilShown } from './support/lanes.js'
 
-const size = { columns: 123, rows: 45, widthPx: 0, heightPx: 0 }
-/** Durations that no other run of these tests uses, to find the programs of this one. */
-let marks = 0
-const nextMark = () => `${++marks + 300}.${process.pid}`
-const pty: PtyRequest = { term: 'xterm-256color', size, modes: {} }
-
-function processes(needle: string): string[] {
-  return execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
-    .split('\n')
-    .filter((line) => line.includes(needle) && !line.includes('ps -eo'))
-}
-async function untilGone(needle: string): Promise<void> {
-  const limit = Date.now() + 10_000
-  while (processes(needle).length > 0) {
-    assert.ok(Date.now() < limit, `still there: ${processes(needle).join('; ')}`)
-    await sleep(20)
-  }
-}
-async function untilShown(lane: Readable, wanted: string): Promise<string> {
-  let seen = ''
-  for (;;) {
-    const chunk = lane.read() as Buffer | null
-    if (chunk) seen += chunk.toString()
-    else await once(lane, 'readable')
-    if (seen.includes(wanted)) return seen
-  }
-}
+const nextMark = markMaker(300)
 
 for (const cluster of ['a', 'b'] as const) {
   suite(`docker of cluster ${cluster}`, { skip: needs.docker(cluster) || needs.cluster(cluster), timeout: 60_000 }, () => {
@@ -54,11 +27,6 @@ for (const cluster of ['a', 'b'] as const) {
     after(() => runtime.close())
 
     const start = (argv: string[], more: Partial<ExecRequest> = {}) => runtime.exec(web.id, { argv, env: {}, ...more }, signal)
-    const exitOf = async (process: RemoteProcess) => {
-      const status = await process.exit
-      assert.equal(status.kind, 'exited')
-      return status.kind === 'exited' ? status.code : -1
-    }
     async function run(argv: string[], more: Partial<ExecRequest> = {}) {
       const process = await start(argv, more)
       const [out, err] = await Promise.all([text(process.stdout), process.stderr ? text(process.stderr) : ''])
