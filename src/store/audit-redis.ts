@@ -53,6 +53,9 @@ export class AuditRedis implements AuditStore {
     this.#client.on('error', (error: Error) => {
       this.#trouble = error.message
     })
+    this.#client.on('ready', () => {
+      this.#trouble = 'the connection was lost'
+    })
   }
 
   /** @throws OpsError AUDIT_UNAVAILABLE within the command time-out; whether Redis took the batch then is for `last()` to say */

@@ -1,0 +1,191 @@
+/**
+ * TapeStore on the file system: DIR/YYYY/MM/DD/SESSION.cast by the UTC day on which the session started, so that a day can be
+ * archived as one directory. While it is written the name ends in `.cast.part`; sealing makes it durable and renames it.
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { OpsError } from '../core/errors.js'
+import type { AuditEvent, Session, Tape, TapeStore } from '../core/types.js'
+import { type BlockCoding, PLAIN, TapeSink } from './tape-sink.js'
+
+/** What may become a file name: no dots, no separators, nothing hidden. */
+const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
+const PART = '.part'
+
+export interface TapeFileOptions {
+  /** Paths of tapes are told relative to it. */
+  readonly dataDir: string
+  /** Below `dataDir`; "recordings" by default. */
+  readonly dir?: string
+  /** Ends the name of a sealed file; ".cast" by default. Goes with `coding`. */
+  readonly extension?: string
+  readonly coding?: BlockCoding
+}
+
+export class TapeFile implements TapeStore {
+  readonly #dataDir: string
+  readonly #dir: string
+  readonly #extension: string
+  readonly #coding: BlockCoding
+
+  constructor(options: TapeFileOptions) {
+    this.#dataDir = options.dataDir
+    this.#dir = join(options.dataDir, options.dir ?? 'recordings')
+    this.#extension = options.extension ?? '.cast'
+    this.#coding = options.coding ?? PLAIN
+  }
+
+  /** The file is there and 0600 once this resolves. `tape.path` names it as it will be called when it is sealed. */
+  async create(session: Session): Promise<Tape> {
+    const path = this.#pathOf(session.id, session.startedAt)
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      if (await exists(path)) throw Object.assign(new Error('it exists'), { code: 'EEXIST' })
+      return this.#tapeOf(path, await open(path + PART, 'wx', 0o600))
+    } catch (error) {
+      throw failed('create', path, error)
+    }
+  }
+
+  /**
+   * The recording from its beginning; of a session that still runs, what has been flushed so far.
+   * @throws OpsError NOT_FOUND, BAD_REQUEST when the id is none
+   */
+  async open(sessionId: string): Promise<Readable> {
+    const path = await this.find(sessionId)
+    return createReadStream(path)
+  }
+
+  /** Where the recording of a session rests now, sealed or not. @throws OpsError NOT_FOUND, BAD_REQUEST */
+  async find(sessionId: string): Promise<string> {
+    checkId(sessionId)
+    for await (const day of this.#days()) {
+      const path = join(day, sessionId + this.#extension)
+      if (await exists(path)) return path
+      if (await exists(path + PART)) return path + PART
+    }
+    throw new OpsError('NOT_FOUND', `Cannot open recording of session "${sessionId}": there is none`)
+  }
+
+  /**
+   * Seals what a crash left unclosed, with what it holds. Call once at start, before sessions.
+   * @returns an event for each, to be recorded
+   */
+  async recover(): Promise<readonly AuditEvent[]> {
+    const events: AuditEvent[] = []
+    for await (const day of this.#days()) {
+      for (const name of (await readdir(day)).filter((each) => each.endsWith(this.#extension + PART))) {
+        const path = join(day, name.slice(0, -PART.length))
+        const sealed = await this.#closeLeft(path)
+        const session = basename(path, this.#extension)
+        events.push({ type: 'admin', action: 'recording.closed', object: relative(this.#dataDir, path), session, after: sealed })
+      }
+    }
+    return events
+  }
+
+  async #closeLeft(path: string): Promise<{ readonly sha256: string; readonly bytes: number }> {
+    const hash = createHash('sha256')
+    let bytes = 0
+    for await (const chunk of createReadStream(path + PART)) {
+      hash.update(chunk as Buffer)
+      bytes += (chunk as Buffer).length
+    }
+    const file = await open(path + PART, 'r+')
+    await settle(file, path)
+    return { sha256: hash.digest('hex'), bytes }
+  }
+
+  #tapeOf(path: string, file: FileHandle): Tape {
+    const sink = new TapeSink(file, this.#coding)
+    // The recorder listens while the session runs; a failure after it has let go must not be an uncaught error.
+    sink.on('error', () => {})
+    sink.once('close', () => {
+      if (!sink.writableFinished) void file.close().catch(() => {}) // the failure that destroyed the sink is the one that is told
+    })
+    let sealed: Promise<{ sha256: string; bytes: number }> | undefined
+    const seal = async () => {
+      try {
+        await finished(sink)
+        await settle(file, path)
+        return { sha256: sink.digest(), bytes: sink.bytes }
+      } catch (error) {
+        throw failed('seal', path, error)
+      }
+    }
+    return {
+      path: relative(this.#dataDir, path),
+      sink,
+      seal: () => {
+        sealed ??= seal()
+        return sealed
+      },
+    }
+  }
+
+  #pathOf(id: string, startedAt: Date): string {
+    checkId(id)
+    const [year = '', month = '', day = ''] = startedAt.toISOString().slice(0, 10).split('-')
+    return join(this.#dir, year, month, day, id + this.#extension)
+  }
+
+  /** Directories of days, newest first: who looks for a recording mostly looks for a recent one. */
+  async *#days(): AsyncGenerator<string> {
+    for (const year of await numbered(this.#dir)) {
+      for (const month of await numbered(year)) yield* await numbered(month)
+    }
+  }
+}
+
+/** Durable under its final name; both names never exist at once for long, and an existing recording is never replaced. */
+async function settle(file: FileHandle, path: string): Promise<void> {
+  try {
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  await link(path + PART, path)
+  await unlink(path + PART)
+  const dir = await open(dirname(path), 'r')
+  try {
+    await dir.sync()
+  } finally {
+    await dir.close()
+  }
+}
+
+async function numbered(dir: string): Promise<string[]> {
+  try {
+    const names = (await readdir(dir)).filter((name) => /^\d{2,4}$/.test(name))
+    return names
+      .sort()
+      .reverse()
+      .map((name) => join(dir, name))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+function checkId(id: string): void {
+  if (!SESSION_ID.test(id)) throw new OpsError('BAD_REQUEST', `Cannot use session id ${JSON.stringify(id.slice(0, 200))} as a file name`)
+}
+
+function failed(action: string, path: string, error: unknown): OpsError {
+  if (error instanceof OpsError) return error
+  return new OpsError('RECORDING_FAILED', `Cannot ${action} recording "${path}": ${(error as Error).message}`, { cause: error })
+}
