@@ -346,7 +346,9 @@ export class SpdyConnection {
     let last = payload
     if (payload.length <= COPY_BYTES) last = payload.length === 0 ? header : Buffer.concat([header, payload], HEADER_BYTES + payload.length)
     else socket.write(header)
-    if (isFull) socket.write(last, flushed)
+    // By way of the loop's poll phase: a server that ends an exec while our input is in flight sends the status, then a
+    // reset, and a write in between would fail and take the status, still unread in the kernel, with it.
+    if (isFull) socket.write(last, () => setImmediate(flushed))
     else socket.write(last)
     return !isFull
   }

@@ -13,7 +13,7 @@ import { AGENT_HEADER, STREAM_WINDOW_BYTES, WINDOW_HEADER } from './upgrade-serv
 export interface UpgradeRequest {
   /** Who is asked, for error messages: "agent node-a", "API server of a". */
   readonly subject: string
-  /** TLS or not. Ignored where `connection.createConnection` hands over a socket of its own. */
+  /** TLS or not; false where `connection.createConnection` hands over a socket that has its TLS already. */
   readonly secure: boolean
   /** node's request options: host, port, socketPath, ca, cert, key, servername, createConnection, headers. */
   readonly connection: RequestOptions
@@ -90,8 +90,8 @@ function send(upgrade: UpgradeRequest): ClientRequest {
     ...connection,
     method: 'POST',
     path: upgrade.path,
-    // One socket for one exec: it is never given back to a pool.
-    agent: false,
+    // One socket for one exec: it is never given back to a pool. With createConnection node asks no agent unless there is one.
+    agent: connection.agent ?? (connection.createConnection ? undefined : false),
     headers: {
       ...connection.headers,
       ...upgrade.headers,

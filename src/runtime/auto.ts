@@ -1,0 +1,41 @@
+/** Executor that prefers the node agent and falls back to the API server where no agent answers. */
+import { OpsError, toOpsError } from '../core/errors.js'
+import type { Logger } from '../core/log.js'
+import { type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
+
+export class AutoExecutor implements Executor {
+  readonly name: string
+  readonly #agent: Executor
+  readonly #fallback: Executor
+  readonly #log: Logger
+
+  /** Owns both executors and closes them. */
+  constructor(options: { readonly agent: Executor; readonly fallback: Executor; readonly log: Logger }) {
+    this.#agent = options.agent
+    this.#fallback = options.fallback
+    this.#log = options.log
+    this.name = `${this.#agent.name}, else ${this.#fallback.name}`
+  }
+
+  /** Falls back only when the agent could not be reached: a command that failed is not run twice. `via` of the process tells which it was. */
+  async exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    try {
+      return await this.#agent.exec(target, request, signal)
+    } catch (error) {
+      if (!(error instanceof OpsError) || error.code !== 'TARGET_UNREACHABLE' || signal.aborted) throw error
+      this.#log.warn({ target: targetText(target), node: target.node, reason: error.message, to: this.#fallback.name }, 'executor.fallback')
+      return this.#fallback.exec(target, request, signal)
+    }
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    const tries = [this.#agent, this.#fallback].map(async (executor) => executor.ready?.(signal))
+    await Promise.any(tries).catch((error: AggregateError) => {
+      throw toOpsError(error.errors[0], 'TARGET_UNREACHABLE')
+    })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#agent.close(), this.#fallback.close()])
+  }
+}
