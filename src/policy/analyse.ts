@@ -8,10 +8,10 @@ import type { Dialect } from '../core/types.js'
 import { isNumeric, isShellNumber, namesIn, numberSource, scriptSource } from './arithmetic.js'
 import { BUILTINS } from './builtins.js'
 import type { Cause, Finding } from './findings.js'
-import { hiddenScript } from './latent.js'
+import { hiddenScripts } from './latent.js'
 import { isOpen, nestedFault, parseLine, parseScript } from './parse.js'
 import { absolute, isProtected, PROGRAM_DIRECTORIES } from './paths.js'
-import { isKnownProgram, programVet, writtenFiles } from './programs.js'
+import { isKnownProgram, programVet, redirectedOutput, writtenFiles } from './programs.js'
 import { type RedirectScope, vetRedirect } from './redirects.js'
 import type { Call } from './scope.js'
 import { isName, refuseAssignment } from './variables.js'
@@ -48,7 +48,7 @@ export interface Limits {
   /** Nodes of all trees of a line: bounds the time of a verdict. */
   readonly nodes: number
 }
-export const DEFAULT_LIMITS: Limits = { depth: 6, commands: 1000, nodes: 50_000 }
+export const DEFAULT_LIMITS: Limits = { depth: 6, commands: 1000, nodes: 10_000 }
 
 export type Analysed = Analysis | { readonly fault: 'incomplete' | 'error'; readonly reason: string }
 
@@ -57,12 +57,14 @@ export function analyse(line: string, context: AnalysisContext): Analysed {
   const parsed = parseLine(line)
   if (parsed.kind !== 'whole') return { fault: parsed.kind, reason: parsed.reason }
   const walk = new Walk(context)
-  walk.script(parsed.script, { depth: 0, dialect: context.dialect, nested: false, loop: false })
+  walk.script(parsed.script, { source: line, depth: 0, dialect: context.dialect, nested: false, loop: false })
   return walk.finish()
 }
 
 /** Where in the line the walk is. */
 interface Place {
+  /** What positions of nodes count in: the line, or the decoded text of a backtick. */
+  readonly source: string
   readonly depth: number
   readonly dialect: Dialect
   readonly nested: boolean
@@ -72,6 +74,10 @@ interface Place {
 /** Thrown to leave a walk that has cost enough; never leaves this file. */
 class TooMuch extends Error {}
 
+/** Nodes above each other; far beyond what a person writes, far below the end of the stack. */
+const MAX_HEIGHT = 400
+/** Behind a command's last word: no grammar has one there. */
+const PARENTHESIS = /[ \t]*\(/y
 /** Alternatives of the working directory beyond which it counts as unknown. */
 const MAX_DIRECTORIES = 32
 
@@ -85,8 +91,10 @@ class Walk {
   readonly #values = new Map<string, (Arg | undefined)[]>()
   /** Variables that arithmetic reads as numbers and the line makes numbers. */
   readonly #numbers = new Map<string, 'strict' | 'loose'>()
+  readonly #inArithmetic = new Set<string>()
   #directories: readonly string[] | undefined
   #nodes = 0
+  #height = 0
 
   constructor(context: AnalysisContext) {
     this.#context = context
@@ -100,7 +108,7 @@ class Walk {
 
   script(script: ParsedScript, place: Place): void {
     try {
-      for (const statement of script.commands) this.#visit(statement, place)
+      this.#statements(script.commands, place)
     } catch (error) {
       if (!(error instanceof TooMuch || error instanceof RangeError)) throw error
       this.#find('too-much', 'the line', 'is too deep or too long to vet')
@@ -117,11 +125,12 @@ class Walk {
   // ---------------------------------------------------------------- the tree
 
   #visit = (node: SyntaxNode, place: Place): void => {
-    if (++this.#nodes > this.#context.limits.nodes) throw new TooMuch()
+    if (++this.#nodes > this.#context.limits.nodes || ++this.#height > MAX_HEIGHT) throw new TooMuch()
     if (place.dialect === 'posix') this.#checkPosix(node)
     const visit: ((walk: Walk, node: never, place: Place) => void) | undefined = VISITS[node.type]
     if (visit) visit(this, node as never, place)
     else this.#children(node, place)
+    this.#height--
   }
   #children(node: SyntaxNode, place: Place): void {
     forEachChild(node, (child) => this.#visit(child, place))
@@ -167,10 +176,25 @@ class Walk {
       this.#find('dialect', 'the line', 'uses $' + '{ command; }, which other versions read otherwise')
       return
     }
-    for (const statement of script.commands) this.#visit(statement, place)
+    this.#statements(script.commands, script.source === undefined ? place : { ...place, source: script.source })
+  }
+  #statements(statements: readonly SyntaxNode[], place: Place): void {
+    for (const statement of statements) this.#visit(statement, place)
+  }
+  /** Between the words of a command stand blanks and nothing else; what the parser dropped there would run unseen. */
+  #checkGaps(node: Command, { source }: Place): void {
+    const nodes = [...node.prefix, ...(node.name ? [node.name] : []), ...node.suffix]
+    let end = node.pos
+    for (const each of nodes) {
+      if (each.pos > end && !/^(?:[ \t]|\\\n)*$/.test(source.slice(end, each.pos))) this.#find('syntax', 'the line', 'holds something that cannot be read')
+      end = Math.max(end, each.end)
+    }
+    PARENTHESIS.lastIndex = end
+    if (PARENTHESIS.test(source)) this.#find('syntax', 'the line', 'has a parenthesis that cannot be read')
   }
 
   command(node: Command, place: Place): void {
+    this.#checkGaps(node, place)
     const words = this.#words(place)
     const scope = this.#scope(place)
     const args: Arg[] = node.name ? expandWord(node.name, words) : []
@@ -218,16 +242,17 @@ class Walk {
   }
   latentText(text: string): void {
     if (this.#context.dialect !== 'bash') return
-    const hidden = hiddenScript(text)
-    if (hidden === undefined) return
-    const place: Place = { depth: this.#context.limits.depth, dialect: 'bash', nested: true, loop: true }
-    if (hidden === true) this.#find('hidden', 'the line', `holds a subscript in which a command may hide (${short(text)})`)
-    else this.#script(hidden, 'bash', 'a subscript', place)
+    const place: Place = { source: text, depth: this.#context.limits.depth, dialect: 'bash', nested: true, loop: true }
+    for (const hidden of hiddenScripts(text)) {
+      if (hidden === undefined) this.#find('hidden', 'the line', `holds a subscript in which a command may hide (${short(text)})`)
+      else this.#script(hidden, 'bash', 'a subscript', place)
+    }
   }
 
   /** A node that reads a variable or a text as arithmetic. */
   arithmeticName(name: string): void {
-    if (this.#context.dialect !== 'bash' || isShellNumber(name)) return
+    if (this.#context.dialect !== 'bash' || isShellNumber(name) || this.#inArithmetic.has(name)) return
+    this.#inArithmetic.add(name)
     this.#later.push(() => {
       const values = this.#values.get(name)
       if (!values) {
@@ -327,6 +352,8 @@ class Walk {
     const vet = builtin?.vet ?? wrapper?.vet ?? programVet(name)
     vet?.(call, scope)
     for (const file of writtenFiles(call)) this.#writeByProgram(file, name)
+    const output = redirectedOutput(call)
+    if (output) this.#write(output, name)
   }
 
   /** The name without its directory; undefined, and reported, when the directory is not one of programs. */
@@ -350,7 +377,7 @@ class Walk {
       this.#find('syntax', command, `has a text that cannot be read: ${parsed.reason}`)
       return
     }
-    for (const statement of parsed.script.commands) this.#visit(statement, { ...place, dialect, nested: true })
+    this.#statements(parsed.script.commands, { ...place, source: text, dialect, nested: true })
   }
 
   #write(path: Arg, command: string): void {
@@ -366,7 +393,7 @@ class Walk {
   /** Whether a constant beginning settles in which directory a file is. */
   #isSettled(prefix: string): boolean {
     if (!prefix.startsWith('/')) return prefix !== '' && this.#directories !== undefined
-    return /^\/[^/]+\//.test(prefix) && !/^\/[^/]*$/.test(absolute(prefix, '/'))
+    return /^\/[^/]+\//.test(prefix) && !/^\/[^/]*$/.test(absolute(`${prefix}x`, '/'))
   }
   #writeAnywhere(path: Arg, command: string): void {
     this.#later.push(() => {
@@ -416,7 +443,8 @@ class Walk {
       run: (argv) => this.#run(argv, deeper),
       script: (text, dialect, command) => this.#script(text, dialect, command, deeper),
       assign: (name, value, command, numeric = false) => this.#assign(name, value, command, numeric),
-      arithmetic: (text) => this.arithmeticText(text),
+      // Read as bash would: closing early in it would show as commands, which are vetted too.
+      arithmetic: (text, command) => this.#script(`((${text}))`, 'bash', command, deeper),
       write: (path, command) => this.#write(path, command),
       read: (path) => this.#reads.push(path),
       changeDirectory: (path) => this.#changeDirectory(path, place),

@@ -177,7 +177,10 @@ function vetDeclaration(call: Call, scope: Scope): void {
       if (arg.text.includes('n') && call.name !== 'export') scope.find('variable', call.name, 'makes a variable stand for another one (-n)')
       else if (![...arg.text.slice(1)].every((flag) => DECLARE.flags?.includes(flag) || (flag === 'n' && call.name === 'export')))
         scope.find('unread-option', call.name, `has the option ${arg.text}`)
-      integer ||= arg.text.includes('i')
+      if (/^-.*i/.test(arg.text)) {
+        integer = true
+        scope.find('unproven', call.name, 'makes a variable whose later values are read as arithmetic (-i)')
+      }
       continue
     }
     if (arg.text === '--' && arg.kind === 'constant') continue
@@ -187,7 +190,8 @@ function vetDeclaration(call: Call, scope: Scope): void {
 function declareOne(arg: Arg, integer: boolean, { name }: Call, scope: Scope): void {
   const equals = arg.prefix.search(/\+?=/)
   if (equals < 0) {
-    assignOne(arg, arg.kind === 'constant' ? { ...arg, text: '', prefix: '' } : undefined, name, scope)
+    // Without a value nothing is set: the name is printed or gets an attribute.
+    if (arg.kind !== 'constant' || !/^[A-Za-z_]\w*(?:\[\d+\])?$/.test(arg.text)) assignOne(arg, undefined, name, scope)
     return
   }
   const variable = arg.prefix.slice(0, equals)

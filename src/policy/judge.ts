@@ -107,7 +107,7 @@ function unclear(call: Invocation): string {
 
 /** All flags and, if there are any, one of the paths. */
 function applies(entry: CommandEntry, call: Invocation, analysis: Analysis): Presence {
-  const presences = entry.flags.map((spellings) => findFlag(call.args, spellings))
+  const presences = entry.flags.map((spellings) => findFlag(call.args, spellings, call.name === 'dd'))
   if (entry.path.length > 0) presences.push(pathPresence(call.args, compileGlobs(entry.path), analysis, true))
   if (presences.includes('no')) return 'no'
   return presences.includes('maybe') ? 'maybe' : 'yes'

@@ -3,17 +3,32 @@
  * `unset` will look at. What stands inside is vetted as if it ran.
  */
 
-const SUBSCRIPT = /[A-Za-z_]\w*\[[^\]]*?(\$\(|\$\{|`)/
+const SUBSCRIPT = /(?<!\w)[A-Za-z_]\w*\[/
+/** More than this many substitutions in one text are not told apart any more. */
+const MAX_SCRIPTS = 16
 
-/** The commands that hide in a subscript of `text`: `script` to vet, or `true` when there is something that cannot be read. */
-export function hiddenScript(text: string): string | true | undefined {
-  const match = SUBSCRIPT.exec(decodeEscapes(text))
-  if (!match) return undefined
+/** The commands that hide behind a subscript of `text`, each to be vetted; `undefined` in the list: one that cannot be read. */
+export function hiddenScripts(text: string): (string | undefined)[] {
+  if (!text.includes('[')) return []
   const decoded = decodeEscapes(text)
-  const start = match.index + match[0].length
-  if (match[1] === '${') return undefined
-  const end = match[1] === '`' ? decoded.indexOf('`', start) : closingParen(decoded, start)
-  return end < 0 ? true : decoded.slice(start, end)
+  let at = decoded.search(SUBSCRIPT)
+  const scripts: (string | undefined)[] = []
+  while (at >= 0 && scripts.length < MAX_SCRIPTS) {
+    const open = nextSubstitution(decoded, at)
+    if (!open) return scripts
+    const end = open.backtick ? decoded.indexOf('`', open.start) : closingParen(decoded, open.start)
+    if (end < 0) return [...scripts, undefined]
+    scripts.push(decoded.slice(open.start, end))
+    at = end + 1
+  }
+  return scripts.length < MAX_SCRIPTS ? scripts : [undefined]
+}
+
+function nextSubstitution(text: string, from: number): { readonly start: number; readonly backtick: boolean } | undefined {
+  const paren = text.indexOf('$(', from)
+  const backtick = text.indexOf('`', from)
+  if (paren < 0 && backtick < 0) return undefined
+  return paren >= 0 && (backtick < 0 || paren < backtick) ? { start: paren + 2, backtick: false } : { start: backtick + 1, backtick: true }
 }
 
 /** printf and echo -e make `\x24(` a `$(`. */

@@ -99,14 +99,15 @@ export function mayBeOption(arg: Arg): boolean {
 /**
  * Whether `args` hold one of `spellings` of a flag (contract.md, `flags`): a character anywhere in a cluster, `--name` or a
  * GNU prefix of it, `-name`, or an operand `name=` as dd writes it. Options may follow operands; `--` ends them.
+ * @param keyed the command has operands `name=value` (dd), so what only the shell knows may be one even behind `--`
  */
-export function findFlag(args: readonly Arg[], spellings: readonly string[]): Presence {
+export function findFlag(args: readonly Arg[], spellings: readonly string[], keyed = false): Presence {
   let maybe = false
   let ended = false
   for (const arg of args) {
     if (spellings.some((spelling) => spelling.length > 1 && arg.text.startsWith(`${spelling}=`))) return 'yes'
     if (ended) {
-      if (arg.kind !== 'constant' && arg.prefix === '' && spellings.some((spelling) => spelling.length > 1)) maybe = true
+      if (keyed && mayBeOption(arg)) maybe = true
       continue
     }
     if (mayBeOption(arg)) maybe = true

@@ -75,13 +75,11 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     cpio: { long: ['rsh-command'] },
     sort: { long: ['compress-program'] },
     split: { long: ['filter'] },
-    csplit: {},
     tcpdump: { short: 'z' },
     zip: { long: ['unzip-command'], args: /^-(?:TT|[^-]*T)/ },
     rsync: { short: 'e', long: ['rsh', 'rsync-path'] },
     scp: { short: 'SoFJ' },
     wget: { long: ['use-askpass', 'config', 'execute'], args: /^-[^-]*e/ },
-    curl: { short: 'K', long: ['config'] },
     nc: { short: 'ec', long: ['exec', 'sh-exec'] },
     ncat: { short: 'ec', long: ['exec', 'sh-exec', 'lua-exec'] },
     netcat: { short: 'ec' },
@@ -89,7 +87,6 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     install: { long: ['strip-program'] },
     sdiff: { short: 'o', long: ['diff-program', 'output'] },
     diff3: { long: ['diff-program'] },
-    grep: {},
     ip: { short: 'b', long: ['batch'], args: /^(?:exec|exe|ex|e)$/ },
     apt: { short: 'oc', long: ['option', 'config-file'] },
     'apt-get': { short: 'oc', long: ['option', 'config-file'] },
@@ -101,44 +98,27 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     dnf: { short: 'c', long: ['config', 'setopt'] },
     ldd: { args: /^[^-]/ },
     openssl: { args: /^-(?:engine|provider|provider-path)$|^(?:s_client-exec)$/ },
-    date: {},
-    file: { short: 'C' },
-    strings: {},
     gzexe: { args: /./ },
-    ssh_keygen: { short: 'D' },
     'ssh-keygen': { short: 'D', args: /^-[wz]/ },
     'ssh-agent': { args: /^[^-]/ },
     'ssh-add': { short: 'sS' },
     'git-shell': { args: /./ },
-    iconv: {},
-    pr: {},
     ctags: { long: ['options'] },
     cscope: { short: 'd' },
-    sysctl: {},
     insmod: { args: /./ },
     modprobe: { args: /^[^-]|^-(?:C|d|i)/ },
     mount: { short: 'oti', long: ['options', 'types', 'bind', 'rbind', 'move'] },
-    losetup: {},
-    ip6tables: {},
     iptables: { long: ['modprobe'] },
     tftpd: { args: /./ },
     httpd: { args: /./ },
-    dpkg_query: {},
     sysdig: { short: 'c' },
-    ffmpeg: {},
-    readelf: {},
-    xdg_open: {},
     msgfilter: { args: /./ },
     msgexec: { args: /./ },
     exim4: { args: /^-be/ },
     sendmail: { short: 'C' },
     exiftool: { long: ['if', 'config'], args: /^-if/ },
     pdftex: { args: /shell-escape|write18/ },
-    lpr: {},
-    hping3: {},
-    sg_cmd: {},
     gpg: { long: ['photo-viewer', 'keyserver-options', 'agent-program', 'dirmngr-program', 'pinentry-mode'] },
-    jq: {},
   } satisfies Record<string, Risk>),
 )
 
@@ -157,7 +137,7 @@ interface Subcommands {
 const SUBCOMMANDS: ReadonlyMap<string, Subcommands> = new Map(
   Object.entries({
     git: {
-      globals: { flags: 'PvhC', valued: 'C', long: ['no-pager', 'version', 'help', 'no-optional-locks', 'literal-pathspecs', 'bare'] },
+      globals: { flags: 'Pvh', valued: 'C', long: ['no-pager', 'version', 'help', 'no-optional-locks', 'literal-pathspecs', 'bare'] },
       risky: [],
       plain: new Set(
         words(
@@ -263,8 +243,6 @@ function isRiskyOption(text: string, risk: Risk, first: boolean): boolean {
 }
 /** An argument that only the shell knows may become one of the options: allowed when this line shows that it does not. */
 function laterOption(arg: Arg, name: string, scope: Scope, cause: Cause): void {
-  const risk = RISKS.get(name)
-  if (risk && !risk.short && !risk.long && !risk.args) return
   scope.later(() => {
     if (arg.kind === 'glob') {
       scope.find('unproven', name, `has a pattern that may match a name like an option (${arg.text})`)
@@ -322,6 +300,36 @@ export function writtenFiles({ name, args }: Call): readonly Arg[] {
   if (target >= 0) return args.slice(target + 1, target + 2)
   // mv takes its sources away too.
   return name === 'mv' ? operands : operands.slice(-1)
+}
+
+/** Programs that read and print, and yet write a file when told to: option letter, or the operand that is the output. */
+const PRINTERS: ReadonlyMap<string, { readonly option?: string; readonly long?: string; readonly operand?: number }> = new Map(
+  Object.entries({
+    sort: { option: 'o', long: 'output' },
+    shuf: { option: 'o', long: 'output' },
+    tree: { option: 'o' },
+    uniq: { operand: 1 },
+    xxd: { operand: 1 },
+    yq: { option: 'i', long: 'inplace' },
+  }),
+)
+/** The file that a printing program is told to write, as a redirection would. */
+export function redirectedOutput({ name, args }: Call): Arg | undefined {
+  const row = PRINTERS.get(name)
+  if (!row) return undefined
+  const { option, long, operand } = row
+  for (const [index, arg] of args.entries()) {
+    if (option !== undefined && arg.kind === 'constant' && new RegExp(`^-[A-Za-z]*${option}`).test(arg.text)) {
+      const attached = arg.text.slice(arg.text.indexOf(option) + 1)
+      return attached === '' ? args[index + 1] : { ...arg, text: attached, prefix: attached }
+    }
+    if (long !== undefined && arg.text.startsWith('--') && arg.text.length > 3 && `--${long}`.startsWith(arg.text.split('=')[0] ?? '')) {
+      return arg.text.includes('=')
+        ? { ...arg, text: arg.text.slice(arg.text.indexOf('=') + 1), prefix: arg.text.slice(arg.text.indexOf('=') + 1) }
+        : args[index + 1]
+    }
+  }
+  return operand === undefined ? undefined : args.filter((arg) => !(arg.kind === 'constant' && /^-./.test(arg.text)))[operand]
 }
 
 /** Names that everybody knows as programs: a function may not take one. Not exhaustive; a function's body is vetted anyway. */
