@@ -1,15 +1,12 @@
 #!/usr/bin/env node
-/** The opserver program: its commands, the ready line, and what the signals mean. */
+/** The opserver program: its commands, the ready line, and what the signals mean. Each command loads what it needs. */
 import { Command, Option } from 'commander'
-import { buildGateway, type Gateway } from './build/gateway.js'
-import { makeCertificates } from './certs.js'
+import type { Gateway } from './build/gateway.js'
 import { ConfigError, printMistakes } from './config/mistakes.js'
 import type { Config } from './config/values.js'
 import { checkConfig, loadConfig } from './config.js'
 import { toOpsError } from './core/errors.js'
 import { createLogger } from './core/log.js'
-import { prepareDemo } from './demo.js'
-import { runPasswd } from './passwd.js'
 
 interface ServeOptions {
   readonly config?: string
@@ -45,6 +42,7 @@ program
   .description('make a CA with gateway and agent certificates for mutual TLS, 0600')
   .option('--agent <name>', 'name of an agent, as its node is called; repeat for more', (name: string, names: string[]) => [...names, name], [])
   .action(async (dir: string, options: { agent: string[] }) => {
+    const { makeCertificates } = await import('./certs.js')
     const files = await makeCertificates(dir, { agents: options.agent })
     process.stdout.write(files.map((file) => `${file}\n`).join(''))
   })
@@ -53,6 +51,7 @@ program
   .command('passwd')
   .description('ask for a password and print its hash for users.yaml')
   .action(async () => {
+    const { runPasswd } = await import('./passwd.js')
     process.exitCode = await runPasswd()
   })
 
@@ -66,6 +65,7 @@ function port(text: string): number {
 
 async function serve(options: ServeOptions): Promise<void> {
   if (options.config === undefined && !options.demo) program.error('give --config FILE or --demo (see --help)', { exitCode: 2 })
+  const [{ buildGateway }, { prepareDemo }] = await Promise.all([import('./build/gateway.js'), import('./demo.js')])
   const demo = options.demo ? await prepareDemo(options.dataDir, options.sshPort, options.httpPort) : undefined
   const config: Config = demo?.config ?? (await loadConfig(options.config ?? ''))
   const gateway = await buildGateway(config, createLogger(demo ? 'warn' : config.logLevel))
