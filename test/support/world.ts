@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -74,8 +74,7 @@ export class World {
     const names = options.clusters ?? ['a', 'b']
     const via = options.via ?? 'agent'
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', this.keyFile])
-    mkdirSync(join(this.dir, 'certs'))
-    execFileSync(process.execPath, [join(repository, 'dist/src/main.js'), 'certs', join(this.dir, 'certs'), ...names.flatMap((n) => ['--agent', `node-${n}`])])
+    if (via !== 'apiserver') this.#makeCertificates(names)
     const clusters = []
     for (const name of names) {
       const port = via === 'apiserver' ? undefined : await this.startAgent(name)
@@ -97,6 +96,11 @@ export class World {
     writeFileSync(this.configFile, JSON.stringify(config, null, 1))
     await this.startGateway()
     return this
+  }
+
+  #makeCertificates(names: readonly string[]): void {
+    const agents = names.flatMap((name) => ['--agent', `node-${name}`])
+    execFileSync(process.execPath, [join(repository, 'dist/src/main.js'), 'certs', join(this.dir, 'certs'), ...agents])
   }
 
   get configFile(): string {
