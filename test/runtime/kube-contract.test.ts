@@ -25,5 +25,7 @@ for (const { cluster, target, transports, via } of wheres) {
     make: () => new KubeExecutor({ clusterName: cluster, kubeconfig: kubeConfig(cluster), log: silentLogger, transports }),
     target: () => targetOf(cluster, ...target),
     via,
+    // kubelet 1.20 closes with input unread, which resets the connection to the API server; kubectl then exits with 0
+    isResetByInput: true,
   })
 }

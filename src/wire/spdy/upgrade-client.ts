@@ -43,7 +43,7 @@ const TIMEOUT_MS = 10_000
 /**
  * POSTs with `Upgrade: SPDY/3.1` and resolves at the 101.
  * @param signal aborting closes the socket; the reason is rethrown
- * @throws OpsError TARGET_UNREACHABLE, TARGET_GONE, TARGET_UNKNOWN, TARGET_NOT_RUNNING, what an agent named, PROTOCOL_ERROR
+ * @throws OpsError TARGET_UNREACHABLE (with a cause when no answer came, without when it was a refusal), TARGET_GONE, TARGET_UNKNOWN, TARGET_NOT_RUNNING, what an agent named, PROTOCOL_ERROR
  */
 export function upgradeClient(upgrade: UpgradeRequest, signal?: AbortSignal): Promise<Upgraded> {
   if (signal?.aborted) return Promise.reject(abortReason(signal))
@@ -55,7 +55,10 @@ export function upgradeClient(upgrade: UpgradeRequest, signal?: AbortSignal): Pr
     }
     const onAbort = () => signal && fail(abortReason(signal))
     const timeoutMs = upgrade.timeoutMs ?? TIMEOUT_MS
-    const timer = setTimeout(() => fail(new OpsError('TARGET_UNREACHABLE', `${upgrade.subject} did not answer in ${timeoutMs} ms`)), timeoutMs)
+    const timer = setTimeout(() => {
+      // With a cause, as everything that is silence and not a refusal.
+      fail(new OpsError('TARGET_UNREACHABLE', `${upgrade.subject} did not answer in ${timeoutMs} ms`, { cause: new Error('timeout') }))
+    }, timeoutMs)
     const settle = () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)

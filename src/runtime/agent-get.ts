@@ -1,0 +1,24 @@
+/** A small GET on a connection to an agent. */
+import { request } from 'node:http'
+import type { Socket } from 'node:net'
+import { abortReason, OpsError } from '../core/errors.js'
+import { readBody } from '../wire/spdy/upgrade-client.js'
+
+/** Uses `socket` up. @throws OpsError TARGET_UNREACHABLE when no answer came */
+export function agentGet(socket: Socket, node: string, path: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const get = request({ host: node, path, signal, createConnection: () => socket, headers: { connection: 'close' } })
+    get.on('response', (response) => {
+      void readBody(response).then((body) => {
+        socket.destroy()
+        resolve({ status: response.statusCode ?? 0, body })
+      })
+    })
+    get.on('error', (error) => {
+      socket.destroy()
+      if (signal.aborted) reject(abortReason(signal))
+      else reject(new OpsError('TARGET_UNREACHABLE', `Cannot ask agent on ${node}: ${error.message}`, { cause: error }))
+    })
+    get.end()
+  })
+}
