@@ -1,4 +1,5 @@
 /** What the line editor knows between two keys, and the two ways its text changes. */
+import { nextCharacter, previousCharacter } from './cells.js'
 import { EMPTY_HISTORY, type History } from './history.js'
 
 /** Longest line that can be entered, in bytes of UTF-8. */
@@ -75,12 +76,19 @@ export function newLine(previous?: EditorState, history: History = previous?.his
   }
 }
 
+/** `cursor`, moved behind the character that it stands in: an edit can join what comes after it with what was before. */
+function betweenCharacters(text: string, cursor: number): number {
+  if (cursor === 0 || cursor >= text.length || text.charCodeAt(cursor) < 0x300) return cursor
+  return nextCharacter(text, previousCharacter(text, cursor))
+}
+
 const MAX_UNDO = 256
 /** UTF-16 units over all snapshots, so that undo of a huge line is short and not expensive. */
 const MAX_UNDO_UNITS = 1024 * 1024
 
 /** `state` with another text, and the way back to it. Consecutive typing shares one way back. */
-export function edited(state: EditorState, text: string, cursor: number, last: LastAction = 'other'): EditorState {
+export function edited(state: EditorState, text: string, wanted: number, last: LastAction = 'other'): EditorState {
+  const cursor = betweenCharacters(text, wanted)
   if (text === state.text) return { ...state, cursor, last }
   if (last === 'insert' && state.last === 'insert' && state.undo.length > 0) return { ...state, text, cursor, last }
   let undo: readonly Snapshot[] = [...state.undo, { text: state.text, cursor: state.cursor }]

@@ -46,9 +46,9 @@ export class MarkScanner {
     this.#expected = [...this.#expected, { nonce, digits: Buffer.from(nonce) }]
   }
 
-  /** No mark is expected any more, but one that has begun. */
-  forgetAll(): void {
-    this.#expected = []
+  /** A mark with `nonce` is output from now on. */
+  forget(nonce: string): void {
+    this.#expected = this.#expected.filter((expected) => expected.nonce !== nonce)
   }
 
   push(chunk: Buffer): MarkEvent[] {

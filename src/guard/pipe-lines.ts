@@ -1,0 +1,153 @@
+/**
+ * The lines that go down the command pipe, and what the marks they print say.
+ * Everything here must mean the same in bash, dash and busybox ash, and must survive what a user may have set:
+ * aliases and functions (`\command`), IFS (quotes), set -euC.
+ */
+import { randomInt } from 'node:crypto'
+import { NONCE_DIGITS } from './marks.js'
+
+/** Printed and compared as it is: shows that the terminal's output processing (`stty olcuc`, `tab3`) changes no letters and tabs. */
+const CANARY = 'aZ\t'
+/** Last field of a drain that came to its end and was not interrupted. */
+export const DRAINED = 'drained'
+/** Lines that a drain reads at most; the terminal's queue holds 4096 bytes, and more may be on its way. */
+const MAX_DRAIN_LINES = 8192
+
+/** Fresh decimal digits that nobody can guess. */
+export function makeNonce(): string {
+  let digits = ''
+  while (digits.length < NONCE_DIGITS) digits += String(randomInt(10 ** 8)).padStart(8, '0')
+  return digits.slice(0, NONCE_DIGITS)
+}
+
+/** `text` as one word of a POSIX shell. */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
+const field = (nonce: string, variable: string) => `\\command printf ';${nonce};%s:%s' "\${#${variable}}" "$${variable}"`
+
+/**
+ * While a shell reads a line, SIGINT makes it drop what it has read and take the rest for a line of its own: the tail
+ * of a quoted word would become source, and a background `kill -INT $$` can time it. A trap, even an empty one, takes
+ * that away. It is set before each mark is complete, and lines are only sent to a shell that has answered; it is off
+ * while the user's line runs, so that Ctrl-C works. Programs start with the default either way.
+ */
+const SHIELD = '\\trap : INT'
+const UNSHIELD = '\\trap - INT'
+
+/** Prints the mark that says: the line was read to its end, and runs now. */
+const begin = (nonce: string, tty: string) => `\\command printf '\\033]7777;${nonce};;${nonce}\\007' >${tty}`
+
+/**
+ * Prints the mark: exit status, canary, what `between` prints, and the shell's directory.
+ * The directory is $PWD only when that really is the directory: the path rules of a policy stand on it.
+ */
+function mark(nonce: string, tty: string, between = ''): string {
+  const status = `\\command printf '\\033]7777;${nonce};%s;${CANARY}' "$?"`
+  const directory = `if [ . -ef "$PWD" ]; then ${field(nonce, 'PWD')}; else (d=$(\\command pwd -P 2>/dev/null) || :; ${field(nonce, 'd')}); fi`
+  return `{ ${status}; ${SHIELD}; ${between}${directory}; \\command printf ';${nonce}\\007'; } >${tty}`
+}
+
+export interface RunNonces {
+  readonly begin: string
+  readonly end: string
+}
+
+/** Makes `$?` what the last line left, for a line that may look at it. */
+function withStatus(status: number, command: string): string {
+  return status === 0 ? command : `(exit ${status}) || ${command}`
+}
+
+/** Lines that may look at the last status; for others the subshell that sets it is saved. */
+const READS_STATUS = /[?]|exit|return/
+
+/**
+ * The vetted line. Input and errors are the terminal for as long as it runs: `exec <file` and `exec 2>/dev/null` inside
+ * of it end with it, so neither the pipe nor the prompt can be taken away.
+ */
+export function commitLine(line: string, nonces: RunNonces, tty: string, lastStatus: number): string {
+  const run = `eval ${quote(line)} <>${tty} 2<>${tty}`
+  return framed(READS_STATUS.test(line) ? withStatus(lastStatus, run) : run, nonces, tty)
+}
+
+/** What Ctrl-D on an empty line sends. A shell with stopped jobs refuses once, and then marks. */
+export function exitLine(nonces: RunNonces, tty: string, lastStatus: number): string {
+  return framed(withStatus(lastStatus, `eval exit <>${tty} 2<>${tty}`), nonces, tty)
+}
+
+function framed(run: string, nonces: RunNonces, tty: string): string {
+  return `${begin(nonces.begin, tty)}; ${UNSHIELD}; ${run}; ${mark(nonces.end, tty)}\n`
+}
+
+/** Asks only where the shell stands, after a line that was interrupted and printed no mark. */
+export function queryLine(nonce: string, tty: string): string {
+  return `${mark(nonce, tty)}\n`
+}
+
+/**
+ * Reads what is left in the terminal's queue, up to the line that ends in `sentinel`, which the caller writes to the
+ * terminal: what was sent to it before is then certainly read. One field of the mark for each line.
+ */
+export function drainLine(nonce: string, sentinel: string, tty: string, settings: string | undefined): string {
+  const reset = settings === undefined ? '' : `stty ${settings} <${tty} 2>/dev/null || :; `
+  const read =
+    `(n=0; while [ "$n" -lt ${MAX_DRAIN_LINES} ]; do n=$((n+1)); IFS= read -r d || { [ -n "$d" ] || continue; }; ` +
+    `case $d in *${sentinel}) d=\${d%${sentinel}}; ${field(nonce, 'd')}; d=${DRAINED}; ${field(nonce, 'd')}; exit 0;; esac; ${field(nonce, 'd')}; done) <${tty} || :; `
+  return `${mark(nonce, tty, reset + read)}\n`
+}
+
+/** First line of all: prompt, no history of the shell's own. Answers the version of bash, or nothing in another shell. */
+export function initLine(nonce: string, promptNonce: string): string {
+  const prompt = `PS1='\x1b]7777;${promptNonce}\x07' PS2=`
+  const bash = 'if [ -n "$BASH_VERSION" ]; then set +H +o history; unset PROMPT_COMMAND MAILCHECK; readonly PS1 PS2; fi'
+  return `${prompt}; ${bash}; ${mark(nonce, '/dev/tty', `(d=$BASH_VERSION; ${field(nonce, 'd')}); `)}\n`
+}
+
+/** After the first mark, while the user types: removes the FIFO's name; answers the terminal's settings and its name. */
+export function settleLine(nonce: string, fifoName: string): string {
+  const settings = `(d=$(stty -g </dev/tty 2>/dev/null) || :; ${field(nonce, 'd')}); `
+  const name = `(d=$(readlink /proc/$$/fd/1 2>/dev/null) || :; ${field(nonce, 'd')}); `
+  return `rm -f /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonce, '/dev/tty', settings + name)}\n`
+}
+
+/** Puts the terminal's settings back, or answers them when `settings` is undefined. */
+export function settingsLine(nonce: string, tty: string, settings: string | undefined): string {
+  const between = settings === undefined ? `(d=$(stty -g <${tty} 2>/dev/null) || :; ${field(nonce, 'd')}); ` : `stty ${settings} <${tty} 2>/dev/null || :; `
+  return `${mark(nonce, tty, between)}\n`
+}
+
+export interface MarkFacts {
+  readonly status: number
+  /** What `between` printed, in order. */
+  readonly fields: readonly string[]
+  /** Empty when the shell itself does not know: its directory was removed. */
+  readonly cwd: string
+}
+
+/**
+ * Reads a mark's payload. Undefined when a background program wrote into it or the terminal changes letters:
+ * every field carries its length, in bytes (dash) or characters (bash, ash in UTF-8).
+ */
+export function readMark(payload: Buffer, nonce: string): MarkFacts | undefined {
+  const [head, ...rest] = payload.toString('utf8').split(`;${nonce};`)
+  const status = head?.match(/^(\d{1,3});([\s\S]*)$/)
+  if (!status || status[2] !== CANARY) return undefined
+  const fields: string[] = []
+  for (const part of rest) {
+    const text = readField(part)
+    if (text === undefined) return undefined
+    fields.push(text)
+  }
+  const cwd = fields.pop()
+  return cwd === undefined ? undefined : { status: Number(status[1]), fields, cwd }
+}
+
+function readField(part: string): string | undefined {
+  const match = part.match(/^(\d+):([\s\S]*)$/)
+  if (!match) return undefined
+  // The terminal writes CR LF for a line feed (ONLCR).
+  const text = (match[2] ?? '').replaceAll('\r\n', '\n')
+  const length = Number(match[1])
+  return length === Buffer.byteLength(text) || length === [...text].length ? text : undefined
+}
