@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { silentLogger } from '../../src/core/log.js'
-import type { AuditEvent } from '../../src/core/types.js'
+import type { AuditEvent, StoredEvent } from '../../src/core/types.js'
 import { AuditFile } from '../../src/store/audit-file.js'
 import { AuditLog } from '../../src/store/audit-log.js'
 import { AuditRedis, type AuditRedisOptions } from '../../src/store/audit-redis.js'
@@ -89,7 +89,7 @@ test('store answers in bounded time while Redis is away and takes events when it
   await assert.rejects(store.last(), { code: 'AUDIT_UNAVAILABLE', message: /the connection was lost|ENOENT|ECONNREFUSED/ })
   assert.ok(Date.now() - before < 1500)
   await server.start()
-  for (let last; last === undefined; await delay(10)) last = await store.last().catch(() => undefined)
+  for (let last: StoredEvent | undefined; last === undefined; await delay(10)) last = await store.last().catch(() => undefined)
   await store.append(events.slice(1))
   assert.deepEqual(await gather(store), events)
 })
@@ -180,7 +180,7 @@ test('append that a replica must hold rests once one does, and fails when there 
   await assert.rejects(store.append(events.slice(0, 1)), { code: 'AUDIT_UNAVAILABLE', message: /0 of 1 replicas hold it/ })
   await assert.rejects(store.last(), { message: /0 of 1 replicas hold it/ }, 'asking must not make it count')
   const replica = await redisServer(t, '--replicaof', '127.0.0.1', String(port))
-  for (let last; last === undefined; await delay(10)) last = await store.last().catch(() => undefined)
+  for (let last: StoredEvent | undefined; last === undefined; await delay(10)) last = await store.last().catch(() => undefined)
   await store.append(events.slice(1))
   assert.equal(((await replica.command('XRANGE', 'dockin:audit', '-', '+')) as unknown[]).length, 2)
 })

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { TapeFile } from '../../src/store/tape-file.js'
+import { CastParser } from '../../src/wire/asciicast.js'
+import { bytesOf, tapeStoreContract } from '../contract/tape-store.js'
+import { aSession } from '../support/sessions.js'
+import { tempDir } from '../support/temp-dir.js'
+import { mountTmpfs, needsMount } from '../support/tmpfs.js'
+
+const DAY = join('recordings', '2026', '11', '23')
+
+tapeStoreContract('TapeFile', async (t) => new TapeFile({ dataDir: await tempDir(t) }))
+tapeStoreContract('TapeFile in blocks', async (t) => {
+  return new TapeFile({ dataDir: await tempDir(t), extension: '.cast.blk', coding: async (block) => Buffer.from(block) })
+})
+
+test('tape rests under the day of its session, 0600, and is a part until it is sealed', async (t) => {
+  const dataDir = await tempDir(t)
+  const tapes = new TapeFile({ dataDir })
+  const tape = await tapes.create(aSession().session)
+  assert.equal(tape.path, join(DAY, 's-1.cast'))
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.part'])
+  tape.sink.end('x')
+  await tape.seal()
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast'])
+  assert.equal((await stat(join(dataDir, tape.path))).mode & 0o777, 0o600)
+  assert.equal((await stat(join(dataDir, 'recordings'))).mode & 0o777, 0o700)
+})
+
+test('tape of a running session can be read within a second of what was written', async (t) => {
+  const tapes = new TapeFile({ dataDir: await tempDir(t) })
+  const tape = await tapes.create(aSession().session)
+  tape.sink.write('hello\n')
+  const limit = Date.now() + 1000
+  while ((await bytesOf(await tapes.open('s-1'))).length === 0) {
+    assert.ok(Date.now() < limit, 'flushed within a second')
+    await delay(20)
+  }
+  tape.sink.write('more')
+  tape.sink.end()
+  await tape.seal()
+  assert.equal((await bytesOf(await tapes.open('s-1'))).toString(), 'hello\nmore')
+})
+
+test('lines keep their order when blocks, timers and the end overlap', async (t) => {
+  const dataDir = await tempDir(t)
+  // A coding that takes its time makes writes pile up behind each other.
+  const tapes = new TapeFile({ dataDir, coding: async (block) => delay(3, block) })
+  const tape = await tapes.create(aSession().session)
+  let wanted = ''
+  for (let i = 0; i < 400; i++) {
+    const line = `${i}:${'x'.repeat((i * 7919) % 9000)}\n`
+    wanted += line
+    if (!tape.sink.write(line)) await once(tape.sink, 'drain')
+    if (i % 50 === 0) await delay(15)
+  }
+  tape.sink.end()
+  await tape.seal()
+  assert.equal(await readFile(join(dataDir, tape.path), 'utf8'), wanted)
+})
+
+test('blocks can be gzip members, which read as one file', async (t) => {
+  const dataDir = await tempDir(t)
+  const tapes = new TapeFile({ dataDir, extension: '.cast.gz', coding: (block) => gzipSync(block) })
+  const tape = await tapes.create(aSession().session)
+  const text = 'line of text\n'.repeat(20_000)
+  tape.sink.end(text)
+  await tape.seal()
+  assert.equal(gunzipSync(await readFile(join(dataDir, tape.path))).toString(), text)
+})
+
+test('recordings that were left unclosed are closed at start with what they hold, and told', async (t) => {
+  const dataDir = await tempDir(t)
+  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('./tape-writer.ts', import.meta.url)), dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  const part = join(dataDir, DAY, 's-1.cast.part')
+  while ((await stat(part)).size < 1000) await delay(20)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const tapes = new TapeFile({ dataDir })
+  const events = await tapes.recover()
+  assert.equal(events.length, 1)
+  const held = await readFile(join(dataDir, DAY, 's-1.cast'))
+  assert.ok(held.length > 0)
+  const [event] = events
+  assert.ok(event?.type === 'admin' && event.action === 'recording.closed')
+  assert.equal(event.object, join(DAY, 's-1.cast'))
+  assert.equal(event.session, 's-1')
+  assert.equal((event.after as { bytes: number }).bytes, held.length)
+  const parser = new CastParser()
+  const lines = parser.push(held)
+  parser.end()
+  assert.ok(lines.length > 10 && !parser.torn, 'whole lines rest, block by block')
+  assert.deepEqual(await tapes.recover(), [])
+})
+
+test('full disk fails the tape with the path', { skip: needsMount }, async (t) => {
+  const dataDir = await mountTmpfs(t, '256k')
+  const tapes = new TapeFile({ dataDir })
+  const tape = await tapes.create(aSession().session)
+  const broken = new Promise<Error>((resolve) => tape.sink.once('error', resolve))
+  const write = () => {
+    while (!tape.sink.destroyed && tape.sink.write('x'.repeat(30_000)));
+    if (!tape.sink.destroyed) tape.sink.once('drain', write)
+  }
+  write()
+  assert.equal(((await broken) as NodeJS.ErrnoException).code, 'ENOSPC')
+  await assert.rejects(tape.seal(), { code: 'RECORDING_FAILED', message: /s-1\.cast": ENOSPC/ })
+  const kept = await readdir(join(dataDir, DAY))
+  assert.deepEqual(kept, ['s-1.cast.part'], 'what was written stays for the next start')
+})
+
+test('tape that cannot be created fails with the path', async (t) => {
+  const dataDir = await tempDir(t)
+  await writeFile(join(dataDir, 'recordings'), '')
+  const tapes = new TapeFile({ dataDir })
+  await assert.rejects(tapes.create(aSession().session), { code: 'RECORDING_FAILED', message: /recordings\/2026\/11\/23\/s-1\.cast": (ENOTDIR|EEXIST)/ })
+  await rm(join(dataDir, 'recordings'))
+  await chmod(dataDir, 0o700)
+  const tape = await tapes.create(aSession().session)
+  tape.sink.end()
+  await tape.seal()
+})
