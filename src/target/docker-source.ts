@@ -39,7 +39,7 @@ export class DockerSource implements PodSource {
     const facts = isRecord(info) ? info : {}
     this.#node = typeof facts.Name === 'string' ? facts.Name : ''
     const ms = Date.parse(String(facts.SystemTime))
-    page(await this.#containers(undefined, signal))
+    page(await this.#containers(signal))
     return ((Number.isNaN(ms) ? Date.now() : ms) / 1000).toFixed(3)
   }
 
@@ -71,19 +71,35 @@ export class DockerSource implements PodSource {
     }
   }
 
-  /** What an event says about a container is less than a list does, so the event only names what to ask for. */
+  /**
+   * An event only names the container to ask for. It is inspected, not listed: a list shows the daemon's last
+   * checkpoint, which it writes after it has sent "die" (seen with 20.10: still "running" in a list just after it).
+   */
   async #refresh(id: string, signal: AbortSignal): Promise<PodEvent> {
-    const [pod] = await this.#containers(id, signal)
-    return pod === undefined ? { kind: 'gone', uid: id } : { kind: 'set', pod }
+    try {
+      const info = await this.#ask(signal, () => this.#options.docker.getContainer(id).inspect())
+      const facts = inspected(info)
+      return this.#shows(facts) ? { kind: 'set', pod: this.#pod(facts) } : { kind: 'gone', uid: id }
+    } catch (error) {
+      if (isRecord(error) && error.statusCode === 404) return { kind: 'gone', uid: id }
+      throw error
+    }
   }
 
-  async #containers(id: string | undefined, signal: AbortSignal): Promise<PodFacts[]> {
-    const filters = id === undefined ? {} : { id: [id] }
-    const containers = await this.#ask(signal, () => this.#options.docker.listContainers({ all: true, filters }))
+  async #containers(signal: AbortSignal): Promise<PodFacts[]> {
+    const containers = await this.#ask(signal, () => this.#options.docker.listContainers({ all: true }))
     return containers
-      .filter((container) => this.#options.includeKubelet || container.Labels?.[KUBELET_POD_LABEL] === undefined)
-      .filter((container) => id === undefined || container.Id === id)
-      .map((container) => dockerPod(container, this.#options.cluster, this.#node))
+      .map(listed)
+      .filter((container) => this.#shows(container))
+      .map((container) => this.#pod(container))
+  }
+
+  #shows(container: ContainerSketch): boolean {
+    return this.#options.includeKubelet || container.labels[KUBELET_POD_LABEL] === undefined
+  }
+
+  #pod(container: ContainerSketch): PodFacts {
+    return dockerPod(container, this.#options.cluster, this.#node)
   }
 
   async #events(since: string, signal: AbortSignal): Promise<Readable> {
@@ -106,26 +122,59 @@ function containerId(event: Readonly<Record<string, unknown>>): string {
   return typeof actor.ID === 'string' ? actor.ID : ''
 }
 
-/** "running" -> "Running"; the rest as docker says it: created, restarting, paused, exited, dead, removing. */
-function dockerPod(container: Docker.ContainerInfo, cluster: string, node: string): PodFacts {
-  const name = (container.Names?.[0] ?? container.Id.slice(0, 12)).replace(/^\//, '')
-  const running = container.State === 'running'
-  const state = running ? 'Running' : container.State.charAt(0).toUpperCase() + container.State.slice(1)
-  const containers: ContainerFacts[] = [{ name, kind: 'app', containerId: `docker://${container.Id}`, running, ready: running, state }]
-  const addresses = Object.values(container.NetworkSettings?.Networks ?? {}).map((network) => network.IPAddress)
+/** What list and inspect both say, each in its own words. */
+interface ContainerSketch {
+  readonly id: string
+  /** With a "/" before it. */
+  readonly name: string
+  /** created, running, restarting, paused, exited, dead, removing. */
+  readonly state: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly networks: readonly { readonly IPAddress: string }[]
+  readonly createdMs: number
+}
+
+function listed(container: Docker.ContainerInfo): ContainerSketch {
+  return {
+    id: container.Id,
+    name: container.Names?.[0] ?? container.Id.slice(0, 12),
+    state: container.State,
+    labels: container.Labels ?? {},
+    networks: Object.values(container.NetworkSettings?.Networks ?? {}),
+    createdMs: container.Created * 1000,
+  }
+}
+
+function inspected(container: Docker.ContainerInspectInfo): ContainerSketch {
+  return {
+    id: container.Id,
+    name: container.Name,
+    state: container.State.Status,
+    labels: container.Config.Labels ?? {},
+    networks: Object.values(container.NetworkSettings?.Networks ?? {}),
+    createdMs: Math.floor(Date.parse(container.Created) / 1000) * 1000,
+  }
+}
+
+function dockerPod(container: ContainerSketch, cluster: string, node: string): PodFacts {
+  const name = container.name.replace(/^\//, '')
+  const running = container.state === 'running'
+  const state = container.state.charAt(0).toUpperCase() + container.state.slice(1)
+  const containers: ContainerFacts[] = [{ name, kind: 'app', containerId: `docker://${container.id}`, running, ready: running, state }]
   return {
     cluster,
     namespace: DOCKER_NAMESPACE,
     name,
-    uid: container.Id,
-    ip: addresses.find((address) => address) ?? '',
+    uid: container.id,
+    ip: container.networks.find((network) => network.IPAddress)?.IPAddress ?? '',
     node,
     hostIp: '',
-    phase: running ? 'Running' : 'Failed',
+    // A paused container keeps its IP.
+    phase: running || container.state === 'paused' ? 'Running' : 'Failed',
     ready: running,
     containers,
-    labels: container.Labels ?? {},
+    labels: container.labels,
     workloads: [],
-    createdMs: container.Created * 1000,
+    createdMs: container.createdMs,
   }
 }

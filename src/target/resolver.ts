@@ -119,16 +119,18 @@ export class PodResolver implements TargetResolver {
 
   /** Up to three addresses of visible pods that resemble `text`, the nearest first. Policy is asked last: it costs more than a comparison. */
   #near(text: string, identity: Identity): string[] {
-    const found: { readonly pod: PodFacts; readonly distance: number }[] = []
+    const byDistance: PodFacts[][] = []
     for (const inventory of this.#inventories) {
-      for (const pod of inventory.pods()) {
+      for (const pod of inventory.find.sorted()) {
         const distance = distanceTo(text, pod)
-        if (distance !== undefined) found.push({ pod, distance })
+        if (distance === undefined) continue
+        const pods = byDistance[distance]
+        if (pods) pods.push(pod)
+        else byDistance[distance] = [pod]
       }
     }
-    found.sort((a, b) => a.distance - b.distance || compare(fullAddress(a.pod), fullAddress(b.pod)))
     const near: string[] = []
-    for (const { pod } of found) {
+    for (const pod of byDistance.flat()) {
       if (this.#sees(identity, pod)) near.push(fullAddress(pod))
       if (near.length === MAX_NEAR) break
     }

@@ -353,11 +353,30 @@ test('inventory refuses more pods than its limit', async (t) => {
   assert.match(inventory.status().lastError ?? '', /more than 2 pods/)
 })
 
-test('inventory whose kubeconfig is missing says so and reads it when it is there', async (t) => {
-  const missing = createKubeInventory({ cluster: 'f', kubeconfig: '/nonexistent/kubeconfig', log: silentLogger })
-  t.after(() => missing.close())
-  missing.start(new AbortController().signal)
-  await assert.rejects(missing.ready(AbortSignal.timeout(2000)), /nonexistent/)
+test('inventory whose kubeconfig is missing says so, and reads it once it is there', async (t) => {
+  const api = new FakeApi()
+  t.after(() => api.close())
+  let failed: () => void = () => {}
+  const failing = new Promise<void>((resolve) => {
+    failed = resolve
+  })
+  let written: () => void = () => {}
+  const there = new Promise<void>((resolve) => {
+    written = resolve
+  })
+  const delay = () => {
+    failed()
+    return there
+  }
+  const inventory = createKubeInventory({ cluster: 'f', kubeconfig: api.kubeconfig, log: silentLogger, tuning: { delay } })
+  t.after(() => inventory.close())
+  inventory.start(new AbortController().signal)
+  await failing
+  assert.match(inventory.status().lastError ?? '', /ENOENT.*kubeconfig/)
+  await assert.rejects(inventory.ready(AbortSignal.abort()), /ENOENT/)
+  await api.listen()
+  written()
+  await ready(inventory)
 })
 
 test('inventory closes while it watches, while it waits, and twice', async (t) => {
