@@ -29,7 +29,7 @@ const OPEN_ROOMS = new Set(['build', 'main', 'demo', 'certs', 'passwd', 'config'
 /** Packages that only one room may know. */
 const OWNED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ssh2: ['ssh', 'transfer'],
-  '@kubernetes/client-node': ['runtime', 'target'],
+  '@kubernetes/client-node': ['runtime', 'target', 'build'],
   dockerode: ['agent', 'target'],
   ioredis: ['store'],
   'node-pty': ['agent'],

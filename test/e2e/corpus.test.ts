@@ -25,6 +25,7 @@ describe('the command corpus on real pods', { skip: !existsSync(corpus) ? 'the c
     try {
       await world.start({
         clusters: ['a'],
+        via: process.env['CORPUS_VIA'] === 'apiserver' ? 'apiserver' : 'agent',
         users: people.map(({ name }) => ({ name, keys: [key] })),
         rules: people.map(({ name, shell, policy }) => ({
           name: `rule-${name}`,
