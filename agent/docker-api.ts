@@ -192,7 +192,7 @@ interface DialError extends Error {
 
 /** From API 1.42 on the terminal has its size from the start; older daemons pass over the field. */
 function consoleSize(request: ExecRequest): { ConsoleSize?: readonly [number, number] } {
-  return request.pty ? { ConsoleSize: [request.pty.size.rows, request.pty.size.columns] } : {}
+  return request.pty && request.pty.size.columns > 0 ? { ConsoleSize: [request.pty.size.rows, request.pty.size.columns] } : {}
 }
 
 /** One line of the event stream; undefined when it is not one of a container. */

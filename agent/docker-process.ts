@@ -20,8 +20,10 @@ import { endedLeader, type ProcessTable } from './processes.js'
 import { endAfterTail, RawOutput } from './raw-output.js'
 import { startFailure } from './start-failure.js'
 
-/** What an exec without a terminal is "resized" to, to learn when it stands; nothing of it can change. */
+/** Of a terminal whose size nobody said; and what an exec without one is "resized" to, to learn when it stands. */
 const NO_SIZE: WindowSize = { columns: 80, rows: 24, widthPx: 0, heightPx: 0 }
+/** Less than runc needs to start anything. */
+const SIZE_GRACE_MS = 15
 /** Within this the daemon says whether the exec stands. */
 const START_LIMIT_MS = 30_000
 /** Longest text of a failed start that is read. */
@@ -68,6 +70,7 @@ export class DockerProcess implements RemoteProcess {
   #status: ExitStatus | undefined
   #outputEnded = false
   #wanted: WindowSize | undefined
+  #sizeCame: () => void = () => {}
   #resizing = false
   #closing: Promise<void> | undefined
 
@@ -113,6 +116,7 @@ export class DockerProcess implements RemoteProcess {
   resize(size: WindowSize): void {
     if (!this.#exec.request.pty) return
     this.#wanted = size
+    this.#sizeCame()
     this.#applySize().catch((error) => this.#host.log.debug({ error }, 'docker.resize.failed'))
   }
 
@@ -129,7 +133,6 @@ export class DockerProcess implements RemoteProcess {
 
   async #awaitStart(): Promise<void> {
     const { api } = this.#host
-    const { pty } = this.#exec.request
     let spoke = false
     const output = new Promise<boolean>((resolve) => {
       this.#socket.once('data', () => {
@@ -138,7 +141,9 @@ export class DockerProcess implements RemoteProcess {
       })
       for (const event of ['end', 'close']) this.#socket.once(event, () => resolve(false))
     })
-    const stands = api.resizeExec(this.#exec.execId, pty?.size ?? NO_SIZE, this.#over.signal).catch(() => false)
+    const stands = this.#firstSize()
+      .then((size) => api.resizeExec(this.#exec.execId, size, this.#over.signal))
+      .catch(() => false)
     if (await Promise.race([stands, output])) return
     const limit = AbortSignal.any([this.#over.signal, AbortSignal.timeout(START_LIMIT_MS)])
     for (let waitMs = 2; !limit.aborted; waitMs = Math.min(waitMs * 2, 250)) {
@@ -150,6 +155,17 @@ export class DockerProcess implements RemoteProcess {
       await sleep(waitMs)
     }
     throw new OpsError('TARGET_UNREACHABLE', `Cannot start exec ${this.#exec.execId}: docker did not say whether it runs`)
+  }
+
+  /** A caller may say its size a moment after the request; there is time for it while runc works. */
+  async #firstSize(): Promise<WindowSize> {
+    const { pty } = this.#exec.request
+    if (!pty) return NO_SIZE
+    if (pty.size.columns > 0) return pty.size
+    await Promise.race([sleep(SIZE_GRACE_MS), new Promise<void>((resolve) => (this.#sizeCame = resolve))])
+    const size = this.#wanted ?? NO_SIZE
+    this.#wanted = undefined
+    return size
   }
 
   async #failure(): Promise<OpsError> {

@@ -30,6 +30,8 @@ const POD_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
 
 export class LocalRuntime implements ContainerRuntime {
   readonly scheme = 'local'
+  /** See AgentRuntime. */
+  readonly startsAtOnce = true
   readonly #host: LocalHost
   readonly #homes: ReadonlyMap<string, string>
   readonly #containers: readonly NodeContainer[]
