@@ -4,10 +4,9 @@ import { link, lstat, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { OpsError } from '../core/errors.js'
 import { loadSsh2 } from './hardening/load.js'
+import { type HostKeyType, newPrivateKey } from './private-key.js'
 import type { ParsedKey, Ssh2Library } from './transport.js'
 
-/** ssh2 would offer SHA-1 signatures beside any RSA host key, so there are only these two. */
-export type HostKeyType = 'ssh-ed25519' | 'ecdsa-sha2-nistp256'
 export interface HostKey {
   readonly path: string
   readonly type: HostKeyType
@@ -44,7 +43,7 @@ export async function loadHostKeys(paths: readonly string[], library: Ssh2Librar
 }
 
 async function loadOrCreate(path: string, library: Ssh2Library): Promise<HostKey> {
-  const created = !(await exists(path)) && (await create(path, library))
+  const created = !(await exists(path)) && (await create(path))
   await checkMode(path)
   const text = await readFile(path, 'utf8')
   return { ...describe(path, text, library), created }
@@ -70,13 +69,13 @@ async function checkMode(path: string): Promise<void> {
 }
 
 /** Written whole under another name, then linked: nobody ever reads half a key, and the first of two creators wins. */
-async function create(path: string, library: Ssh2Library): Promise<boolean> {
+async function create(path: string): Promise<boolean> {
   await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
-  const pair = basename(path).includes('ecdsa') ? library.generateKeyPairSync('ecdsa', { bits: 256 }) : library.generateKeyPairSync('ed25519')
+  const text = newPrivateKey(basename(path).includes('ecdsa') ? 'ecdsa-sha2-nistp256' : 'ssh-ed25519')
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const file = await open(draft, 'wx', PRIVATE_MODE)
   try {
-    await file.writeFile(pair.private)
+    await file.writeFile(text)
     await file.sync()
     await link(draft, path)
     return true

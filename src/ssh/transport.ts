@@ -13,7 +13,6 @@ export interface Ssh2Library {
   /** The client of the same, changed, library: for tests of what only it speaks here. */
   readonly Client: typeof Client
   parseKey(data: string | Buffer): ParsedKey | ParsedKey[] | Error
-  generateKeyPairSync(type: 'ed25519' | 'ecdsa', options?: { bits?: number; comment?: string }): { private: string; public: string }
   /** False when the native cipher code could not be loaded; chacha20-poly1305 is then slow. */
   readonly bindingAvailable: boolean
 }

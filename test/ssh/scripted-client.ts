@@ -24,8 +24,12 @@ export async function login(at: Pick<Gateway, 'port'>, config: ConnectConfig = {
   const socket = connect({ host: '127.0.0.1', port: at.port, noDelay: true })
   await once(socket, 'connect')
   const client = new library.Client()
-  // After login a test reads from 'close' how the connection ended.
-  const ready = once(client, 'ready')
+  const ready = Promise.race([
+    once(client, 'ready'),
+    once(client, 'close').then(() => {
+      throw new Error('the connection was closed before login')
+    }),
+  ])
   client.connect({ sock: socket, username: 'alice', password: PASSWORD, ...config })
   await ready
   client.on('error', () => undefined)

@@ -39,7 +39,6 @@ export function loadSsh2(source: Ssh2Source = installedSsh2()): Ssh2Library {
   const library: object = {
     Server: load('server.js'),
     Client: load('client.js'),
-    ...load('keygen.js'),
     ...load('protocol/keyParser.js'),
     bindingAvailable: load('protocol/crypto.js').bindingAvailable,
   }
@@ -47,7 +46,7 @@ export function loadSsh2(source: Ssh2Source = installedSsh2()): Ssh2Library {
   return library
 }
 
-const EXPECTED_EXPORTS = { Server: 'function', Client: 'function', parseKey: 'function', generateKeyPairSync: 'function', bindingAvailable: 'boolean' }
+const EXPECTED_EXPORTS = { Server: 'function', Client: 'function', parseKey: 'function', bindingAvailable: 'boolean' }
 
 function isLibrary(library: object): library is Ssh2Library {
   const found: Exports = { ...library }

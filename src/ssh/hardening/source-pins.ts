@@ -12,7 +12,6 @@ export const SSH2_FILES: Readonly<Record<string, string>> = {
   'Channel.js': '53e92988a025009b192b72be110bd240b5653f88dbdec93e515e3e401e7f94aa',
   'agent.js': 'cc6987488bf45f73e0ac5d8bbe59912b70a144cd73b53c83919f188f4cc3f2be',
   'client.js': 'edd3484daa9d942bc5a6412edc9cf11f85df40b2db10b07877bbfe694beac7f4',
-  'keygen.js': '03d0be43e78ca4f82d4c96d084a39c0242f9c56f343da17a819f8bd0d873f06c',
   'server.js': '128b58ee54cf97a5ae17e18836ff4472de4a5e4e591f2862a5c9ec7f148befe5',
   'utils.js': 'bbae8286bc64b049499ce353e8dc4eefbbedefca8f50591432c1057276097aee',
   'protocol/Protocol.js': 'c1104b49087de7a91cd3ffaac8807c05eebf49f61effd084d0b0caf29fde6af4',
