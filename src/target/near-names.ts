@@ -1,58 +1,67 @@
 /** Names that resemble what was typed, for "did you mean". */
 
 /**
- * Edits (insert, delete, replace, swap of neighbours) between two texts, as far as `max`.
- * Only the diagonal band that can stay within `max` is computed, and what both begin or end with is skipped: ten
- * thousand names are compared in a few milliseconds.
- * @returns max + 1 when there are more; restricted Damerau-Levenshtein distance
+ * Compares many names with one text. Only the diagonal band that can stay within the allowed edits is computed, in rows
+ * that are made once: ten thousand names take some milliseconds, during which the gateway does nothing else.
  */
-export function editDistance(a: string, b: string, max: number): number {
-  if (Math.abs(a.length - b.length) > max) return max + 1
-  let from = 0
-  while (from < a.length && a.charCodeAt(from) === b.charCodeAt(from)) from++
-  let [aEnd, bEnd] = [a.length, b.length]
-  while (aEnd > from && bEnd > from && a.charCodeAt(aEnd - 1) === b.charCodeAt(bEnd - 1)) {
-    aEnd--
-    bEnd--
-  }
-  return bandedDistance(a.slice(from, aEnd), b.slice(from, bEnd), max)
-}
+export class NearNames {
+  readonly #text: string
+  readonly #max: number
+  /** The last three rows of the distance table. */
+  readonly #rows: readonly [Int32Array, Int32Array, Int32Array]
 
-function bandedDistance(a: string, b: string, max: number): number {
-  const tooFar = max + 1
-  const at = (row: readonly number[], j: number) => row[j] ?? tooFar
-  let beforeLast: number[] = []
-  let last = Array.from({ length: Math.min(b.length, max) + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row: number[] = []
-    const start = Math.max(0, i - max)
-    let smallest = tooFar
-    // Below the band nothing is read but through `at`, which takes what is missing for too far.
-    for (let j = start; j <= Math.min(b.length, i + max); j++) {
-      const same = a.charCodeAt(i - 1) === b.charCodeAt(j - 1)
-      let cost = j === 0 ? i : Math.min(at(last, j) + 1, j > start ? at(row, j - 1) + 1 : tooFar, at(last, j - 1) + (same ? 0 : 1))
-      const swapped = i > 1 && j > 1 && a.charCodeAt(i - 1) === b.charCodeAt(j - 2) && a.charCodeAt(i - 2) === b.charCodeAt(j - 1)
-      if (swapped) cost = Math.min(cost, at(beforeLast, j - 2) + 1)
-      row[j] = cost
-      smallest = Math.min(smallest, cost)
+  /** @param max how many edits are near; by default one for a short text, at most three */
+  constructor(text: string, max = Math.min(3, 1 + Math.floor(text.length / 5))) {
+    this.#text = text
+    this.#max = max
+    const row = () => new Int32Array(text.length + 2)
+    this.#rows = [row(), row(), row()]
+  }
+
+  /** How far `name` is: its edits, or at most 1 when the text is its beginning; undefined when it is too far to be meant. */
+  nearness(name: string): number | undefined {
+    if (name === this.#text) return 0
+    if (this.#text.length >= 2 && name.startsWith(this.#text)) return 1
+    const distance = this.distance(name)
+    return distance <= this.#max ? distance : undefined
+  }
+
+  /**
+   * Edits (insert, delete, replace, swap of neighbours) between `name` and the text; restricted Damerau-Levenshtein distance.
+   * @returns max + 1 when there are more than max
+   */
+  distance(name: string): number {
+    const text = this.#text
+    const max = this.#max
+    const tooFar = max + 1
+    if (Math.abs(name.length - text.length) > max) return tooFar
+    // What both begin with costs nothing; pods of one workload differ only behind it.
+    let from = 0
+    while (from < text.length && name.charCodeAt(from) === text.charCodeAt(from)) from++
+    const same = (i: number, j: number) => name.charCodeAt(from + i - 1) === text.charCodeAt(from + j - 1)
+    const [rows, columns] = [name.length - from, text.length - from]
+    let [beforeLast, last, row] = this.#rows
+    for (let j = 0; j <= Math.min(columns, tooFar); j++) last[j] = j
+    for (let i = 1; i <= rows; i++) {
+      const start = Math.max(1, i - max)
+      const end = Math.min(columns, i + max)
+      // What lies beside the band counts as too far.
+      let left = start === 1 && i <= max ? i : tooFar
+      row[start - 1] = left
+      let smallest = left
+      for (let j = start; j <= end; j++) {
+        left = Math.min((last[j - 1] ?? 0) + (same(i, j) ? 0 : 1), (last[j] ?? 0) + 1, left + 1)
+        if (i > 1 && j > 1 && same(i, j - 1) && same(i - 1, j)) left = Math.min(left, (beforeLast[j - 2] ?? 0) + 1)
+        row[j] = left
+        smallest = Math.min(smallest, left)
+      }
+      if (smallest > max) return tooFar
+      row[end + 1] = tooFar
+      const spare = beforeLast
+      beforeLast = last
+      last = row
+      row = spare
     }
-    if (smallest > max) return tooFar
-    beforeLast = last
-    last = row
+    return Math.min(last[columns] ?? tooFar, tooFar)
   }
-  return Math.min(at(last, b.length), tooFar)
-}
-
-/** What a typing mistake may cost: one edit in a short name, at most three. */
-export function allowedEdits(text: string): number {
-  return Math.min(3, 1 + Math.floor(text.length / 5))
-}
-
-/** How far `name` is from `text`: its edits, or 1 when `text` is its beginning; undefined when it is too far to be meant. */
-export function nearness(text: string, name: string): number | undefined {
-  if (name === text) return 0
-  if (text.length >= 2 && name.startsWith(text)) return 1
-  const max = allowedEdits(text)
-  const distance = editDistance(text, name, max)
-  return distance <= max ? distance : undefined
 }

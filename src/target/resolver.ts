@@ -6,7 +6,7 @@ import { type Address, parseAddress } from './address.js'
 import { type Candidate, candidatesOf } from './candidates.js'
 import { chooseContainer, enterable, fullAddress, runs, stateOf, targetOf } from './container-choice.js'
 import type { Inventory, PodFacts } from './inventory.js'
-import { nearness } from './near-names.js'
+import { NearNames } from './near-names.js'
 import { compare } from './pod-index.js'
 
 export interface PodResolverParts {
@@ -119,10 +119,11 @@ export class PodResolver implements TargetResolver {
 
   /** Up to three addresses of visible pods that resemble `text`, the nearest first. Policy is asked last: it costs more than a comparison. */
   #near(text: string, identity: Identity): string[] {
+    const names = new NearNames(text)
     const byDistance: PodFacts[][] = []
     for (const inventory of this.#inventories) {
       for (const pod of inventory.find.sorted()) {
-        const distance = distanceTo(text, pod)
+        const distance = distanceTo(names, text.includes('.'), pod)
         if (distance === undefined) continue
         const pods = byDistance[distance]
         if (pods) pods.push(pod)
@@ -138,10 +139,10 @@ export class PodResolver implements TargetResolver {
   }
 }
 
-/** The nearest of the three ways to write a pod. */
-function distanceTo(text: string, pod: PodFacts): number | undefined {
-  const forms = text.includes('.') ? [pod.name, `${pod.name}.${pod.namespace}`, `${pod.name}.${pod.namespace}.${pod.cluster}`] : [pod.name]
-  const distances = forms.map((form) => nearness(text, form)).filter((distance) => distance !== undefined)
+/** The nearest of the ways to write a pod: text with a dot may name its namespace and cluster too. */
+function distanceTo(names: NearNames, dotted: boolean, pod: PodFacts): number | undefined {
+  const forms = dotted ? [pod.name, `${pod.name}.${pod.namespace}`, `${pod.name}.${pod.namespace}.${pod.cluster}`] : [pod.name]
+  const distances = forms.map((form) => names.nearness(form)).filter((distance) => distance !== undefined)
   return distances.length === 0 ? undefined : Math.min(...distances)
 }
 

@@ -54,7 +54,7 @@ async function cuttable(path: string, target: string) {
   return { listen, cut }
 }
 
-test('docker inventory follows a real container from its start to its removal', { skip, timeout: 60_000 }, async (t) => {
+test('docker inventory follows a real container from its start to its removal', { skip, timeout: 180_000 }, async (t) => {
   const docker = new Docker({ socketPath: dockerSocketOf('a') })
   const inventory = createDockerInventory({ cluster: 'dk', docker: `unix://${dockerSocketOf('a')}`, log: silentLogger })
   t.after(() => inventory.close())
@@ -104,7 +104,7 @@ test('docker inventory shows the containers of kubelet when asked', { skip, time
   assert.ok([...inventory.pods()].some((pod) => pod.name.startsWith('k8s_')))
 })
 
-test('docker inventory comes back after a lost connection and knows what went meanwhile', { skip, timeout: 60_000 }, async (t) => {
+test('docker inventory comes back after a lost connection and knows what went meanwhile', { skip, timeout: 180_000 }, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 't-target-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const path = join(directory, 'docker.sock')

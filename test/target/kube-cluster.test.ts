@@ -60,7 +60,7 @@ async function until(inventory: Inventory, name: string, wanted: (pod: PodFacts 
   }
 }
 
-test('equal names in two real clusters are told apart, and never taken for each other', { skip, timeout: 60_000 }, async (t) => {
+test('equal names in two real clusters are told apart, and never taken for each other', { skip, timeout: 180_000 }, async (t) => {
   const inventories = [await started(t, 'a'), await started(t, 'b')]
   const resolver = new PodResolver({ inventories, maySee: () => true })
   await assert.rejects(resolver.resolve('tiny-0', alice, signal), { code: 'TARGET_AMBIGUOUS', detail: 'tiny-0.default.a, tiny-0.default.b' })
@@ -84,7 +84,7 @@ test('equal names in two real clusters are told apart, and never taken for each 
   assert.equal((await resolver.resolve(`${ip}.bank.b`, alice, signal)).target.pod, 'core-0')
 })
 
-test('a real pod is seen to come, to be replaced under its name, and to go', { skip, timeout: 90_000 }, async (t) => {
+test('a real pod is seen to come, to be replaced under its name, and to go', { skip, timeout: 180_000 }, async (t) => {
   const inventory = await started(t, 'a', { setIdKeys: ['pod-set-id'] })
   const resolver = new PodResolver({ inventories: [inventory], maySee: () => true })
   t.after(() => kubectl('-n', NAMESPACE, 'delete', 'pod', NAME, '--ignore-not-found', '--grace-period=0', '--force'))
@@ -117,7 +117,7 @@ test('a real pod is seen to come, to be replaced under its name, and to go', { s
   assert.equal(inventory.isCurrent(target), false)
 })
 
-test('a kubeconfig that may not list all pods works with the namespaces it may list', { skip, timeout: 60_000 }, async (t) => {
+test('a kubeconfig that may not list all pods works with the namespaces it may list', { skip, timeout: 180_000 }, async (t) => {
   const subject = `limited-${process.pid}`
   const meta = { name: subject, namespace: NAMESPACE }
   const apiVersion = 'rbac.authorization.k8s.io/v1'

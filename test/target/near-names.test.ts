@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { editDistance, nearness } from '../../src/target/near-names.js'
+import { NearNames } from '../../src/target/near-names.js'
 
 /** The textbook recursion, without bounds. */
 function plain(a: string, b: string): number {
@@ -20,7 +20,7 @@ function plain(a: string, b: string): number {
 test('distance equals the unbounded one up to its bound, and is one above it beyond', () => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b', '-', '0'), maxLength: 9 })
   fc.assert(
-    fc.property(word, word, fc.integer({ min: 0, max: 4 }), (a, b, max) => assert.equal(editDistance(a, b, max), Math.min(plain(a, b), max + 1))),
+    fc.property(word, word, fc.integer({ min: 0, max: 4 }), (a, b, max) => assert.equal(new NearNames(b, max).distance(a), Math.min(plain(a, b), max + 1))),
     { numRuns: 2000 },
   )
 })
@@ -33,5 +33,16 @@ for (const [text, name, distance] of [
   ['x', 'y', 1],
   ['core', 'web-0', undefined],
 ] as const) {
-  test(`nearness of ${text} and ${name} is ${distance}`, () => assert.equal(nearness(text, name), distance))
+  test(`nearness of ${text} and ${name} is ${distance}`, () => assert.equal(new NearNames(text).nearness(name), distance))
 }
+
+test('distance of one comparison leaves nothing behind for the next', () => {
+  const word = fc.string({ unit: fc.constantFrom('a', 'b', '-', '0'), maxLength: 9 })
+  fc.assert(
+    fc.property(word, fc.array(word, { maxLength: 10 }), (text, names) => {
+      const near = new NearNames(text, 3)
+      for (const name of names) assert.equal(near.distance(name), Math.min(plain(name, text), 4))
+    }),
+    { numRuns: 500 },
+  )
+})

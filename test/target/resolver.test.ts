@@ -267,8 +267,10 @@ test('resolver answers well within a millisecond among ten thousand pods', async
   const resolver = resolverOf(pods)
   const addresses = ['web-7777', 'web-4242.ns-42', 'web-9999.ns-49.a', '10.0.5.5', 'web-17x.ns-17']
   for (const address of addresses) await resolver.resolve(address, alice, signal)
-  const started = performance.now()
+  // CPU time, because the machine may have other things to do.
+  const started = process.cpuUsage()
   for (let i = 0; i < 1000; i++) await resolver.resolve(addresses[i % addresses.length] ?? '', alice, signal)
-  const eachMs = (performance.now() - started) / 1000
+  const { user, system } = process.cpuUsage(started)
+  const eachMs = (user + system) / 1000 / 1000
   assert.ok(eachMs < 0.5, `${eachMs} ms`)
 })
