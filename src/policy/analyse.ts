@@ -125,12 +125,17 @@ class Walk {
   // ---------------------------------------------------------------- the tree
 
   #visit = (node: SyntaxNode, place: Place): void => {
-    if (++this.#nodes > this.#context.limits.nodes || ++this.#height > MAX_HEIGHT) throw new TooMuch()
+    this.#spend(1)
+    if (++this.#height > MAX_HEIGHT) throw new TooMuch()
     if (place.dialect === 'posix') this.#checkPosix(node)
     const visit: ((walk: Walk, node: never, place: Place) => void) | undefined = VISITS[node.type]
     if (visit) visit(this, node as never, place)
     else this.#children(node, place)
     this.#height--
+  }
+  #spend(nodes: number): void {
+    this.#nodes += nodes
+    if (this.#nodes > this.#context.limits.nodes) throw new TooMuch()
   }
   #children(node: SyntaxNode, place: Place): void {
     forEachChild(node, (child) => this.#visit(child, place))
@@ -187,6 +192,8 @@ class Walk {
     let end = node.pos
     for (const each of nodes) {
       if (each.pos > end && !/^(?:[ \t]|\\\n)*$/.test(source.slice(end, each.pos))) this.#find('syntax', 'the line', 'holds something that cannot be read')
+      // bash joins what touches into one word (`a<(b)`), the parser does not.
+      if (each.type === 'Word' && each.pos === end && end > node.pos) this.#find('syntax', 'the line', 'has words that touch a process substitution')
       end = Math.max(end, each.end)
     }
     PARENTHESIS.lastIndex = end
@@ -194,6 +201,7 @@ class Walk {
   }
 
   command(node: Command, place: Place): void {
+    this.#spend(node.suffix.length)
     this.#checkGaps(node, place)
     const words = this.#words(place)
     const scope = this.#scope(place)
@@ -372,6 +380,8 @@ class Walk {
       this.#find('too-much', 'the line', `has more than ${this.#context.limits.depth} commands inside each other`)
       return
     }
+    // A node for every 16 characters that are parsed again: `eval eval eval …` would parse a long line once per depth.
+    this.#spend(text.length >> 4)
     const parsed = parseScript(text)
     if (parsed.kind !== 'whole') {
       this.#find('syntax', command, `has a text that cannot be read: ${parsed.reason}`)

@@ -143,10 +143,9 @@ function spellings(path: string, { directories }: Analysis): string[] {
 /** `<file` is what cat would read; the path rules of cat hold for it. */
 function readDenied(path: Arg, rule: CommandRule, analysis: Analysis): Refusal | undefined {
   if (rule.mode === 'allow') {
-    const limited = rule.entries.filter((entry) => nameOf(entry) === 'cat' && entry.path.length > 0)
-    const free = rule.entries.some((entry) => entry.path.length === 0)
-    if (limited.length === 0 || free) return undefined
-    return limited.some((entry) => everyPath([path], compileGlobs(entry.path), analysis))
+    const cats = rule.entries.filter((entry) => nameOf(entry) === 'cat')
+    if (cats.length === 0 || cats.some((entry) => entry.path.length === 0)) return undefined
+    return cats.some((entry) => everyPath([path], compileGlobs(entry.path), analysis))
       ? undefined
       : { reason: `redirection: this rule does not let a line read ${path.text}` }
   }

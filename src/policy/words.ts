@@ -95,11 +95,17 @@ function itemsOfPart(part: WordPart): Item[] {
     case 'DoubleQuoted':
       return part.parts.length === 0 ? [] : part.parts.flatMap((child) => (child.type === 'Literal' ? quoted(child.value) : hole(child, true)))
     case 'Glob':
+      return part.parts ? enclose('[', part.parts, ']') : unquoted(part.text)
     case 'BraceExpansion':
-      return part.parts ? part.parts.flatMap((child) => itemsOfPart(child)) : unquoted(part.text)
+      return part.parts ? enclose('{', part.parts, '}') : unquoted(part.text)
     default:
       return hole(part, false)
   }
+}
+
+/** The parser's parts of a bracket or brace are what stands inside it. */
+function enclose(open: string, parts: readonly WordPart[], close: string): Item[] {
+  return [...plain(open), ...parts.flatMap((part) => itemsOfPart(part)), ...plain(close)]
 }
 
 const MANY = /^\$(?:[@*]|\{[@*]|\{[^}]*\[[@*]\])/
