@@ -6,7 +6,7 @@ import { Transform } from 'node:stream'
 import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import { type AuditSink, type Interceptor, type Session, type Stage, type Tape, type TapeStore, targetText, type WindowSize } from '../core/types.js'
-import { type CastHeader, castEventLine, castHeaderLine, castSize, TextDecoding } from '../wire/asciicast.js'
+import { type CastHeader, castEventBytes, castEventLine, castHeaderLine, castSize, WholeCharacters } from '../wire/asciicast.js'
 
 export interface RecorderOptions {
   readonly tapes: TapeStore
@@ -100,11 +100,15 @@ class Recording {
   }
 
   event(code: string, data: string): boolean {
-    return this.#state !== 'on' || this.#tape.sink.write(castEventLine((this.#now() - this.#startMs) / 1000, code, data))
+    return this.#state !== 'on' || this.#tape.sink.write(castEventLine(this.#seconds(), code, data))
+  }
+
+  #seconds(): number {
+    return (this.#now() - this.#startMs) / 1000
   }
 
   #lane(code: 'o' | 'e'): Transform {
-    const text = new TextDecoding()
+    const text = new WholeCharacters()
     return new Transform({
       highWaterMark: 64 * 1024,
       transform: (chunk: Buffer, _encoding, done) => {
@@ -112,15 +116,14 @@ class Recording {
         else this.#afterDrain(() => done(null, chunk))
       },
       flush: (done) => {
-        const rest = text.end()
-        if (rest !== '') this.event(code, rest)
+        this.#record(code, text.end(), 0)
         done()
       },
     })
   }
 
   /** @returns false when the tape is full for the moment */
-  #record(code: string, text: string, bytes: number): boolean {
+  #record(code: string, text: Buffer, bytes: number): boolean {
     if (this.#state !== 'on') return true
     this.#left -= bytes
     if (this.#left < 0) {
@@ -128,7 +131,7 @@ class Recording {
       this.#state = 'capped'
       return true
     }
-    return text === '' || this.event(code, text)
+    return text.length === 0 || this.#tape.sink.write(castEventBytes(this.#seconds(), code, text))
   }
 
   #resize(size: WindowSize): void {

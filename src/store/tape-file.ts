@@ -80,6 +80,10 @@ export class TapeFile implements TapeStore {
     for await (const day of this.#days()) {
       for (const name of (await readdir(day)).filter((each) => each.endsWith(this.#extension + PART))) {
         const path = join(day, name.slice(0, -PART.length))
+        if (await isSameFile(path, path + PART)) {
+          await unlink(path + PART) // the crash came between the two steps of sealing: the recording is whole
+          continue
+        }
         const sealed = await this.#closeLeft(path)
         const session = basename(path, this.#extension)
         events.push({ type: 'admin', action: 'recording.closed', object: relative(this.#dataDir, path), session, after: sealed })
@@ -179,6 +183,10 @@ async function exists(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
   }
+}
+
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  return (await exists(one)) && (await stat(one)).ino === (await stat(other)).ino
 }
 
 function checkId(id: string): void {

@@ -1,5 +1,5 @@
 /**
- * The way of a recording's lines to its file. Lines gather into blocks of 64 KiB, or of what came within 500 ms, and a block is
+ * The way of a recording's lines to its file. Lines gather into blocks of 256 KiB, or of what came within 500 ms, and a block is
  * written at once: after kill -9 the file holds all but the last half second. A slow disk shows as back-pressure: at most one
  * block is being written and another gathering.
  */
@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 
-const BLOCK_BYTES = 64 * 1024
+const BLOCK_BYTES = 256 * 1024
 const FLUSH_MS = 500
 
 /** How a block is laid down: as it is, or (a later format) as a gzip member of its own, so that a reader can seek by block. */
@@ -28,7 +28,7 @@ export class TapeSink extends Writable {
 
   /** @param file open for writing at its beginning; the caller closes it */
   constructor(file: FileHandle, coding: BlockCoding = PLAIN) {
-    super({ highWaterMark: BLOCK_BYTES })
+    super({ highWaterMark: 64 * 1024 })
     this.#file = file
     this.#coding = coding
   }

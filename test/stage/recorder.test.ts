@@ -35,7 +35,12 @@ function lane(stage: Stage, name: 'down' | 'err' = 'down') {
 
 async function through(stage: Stage, chunks: readonly Buffer[], name: 'down' | 'err' = 'down'): Promise<Buffer> {
   const out: Buffer[] = []
-  const sink = new Writable({ write: (chunk, _encoding, done) => (out.push(chunk), done()) })
+  const sink = new Writable({
+    write: (chunk, _encoding, done) => {
+      out.push(chunk)
+      done()
+    },
+  })
   await pipeline(Readable.from(chunks), lane(stage, name), sink)
   return Buffer.concat(out)
 }

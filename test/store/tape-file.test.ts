@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -101,6 +101,17 @@ test('recordings that were left unclosed are closed at start with what they hold
   parser.end()
   assert.ok(lines.length > 10 && !parser.torn, 'whole lines rest, block by block')
   assert.deepEqual(await tapes.recover(), [])
+})
+
+test('recording whose sealing was cut between its two steps is left as it is', async (t) => {
+  const dataDir = await tempDir(t)
+  const tapes = new TapeFile({ dataDir })
+  const tape = await tapes.create(aSession().session)
+  tape.sink.end('x')
+  await tape.seal()
+  await link(join(dataDir, tape.path), join(dataDir, `${tape.path}.part`))
+  assert.deepEqual(await tapes.recover(), [])
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast'])
 })
 
 test('full disk fails the tape with the path', { skip: needsMount }, async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isUtf8 } from 'node:buffer'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -6,12 +7,14 @@ import {
   type CastEvent,
   type CastHeader,
   CastParser,
+  castEventBytes,
   castEventLine,
   castHeaderLine,
   castSize,
   parseCastSize,
   readCast,
   TextDecoding,
+  WholeCharacters,
 } from '../../src/wire/asciicast.js'
 
 const HEADER: CastHeader = { version: 2, width: 80, height: 24, timestamp: 1700000000, title: 'alice', env: { TERM: 'xterm' } }
@@ -96,6 +99,38 @@ test('text that is cut inside characters is put together again', () => {
     }),
     { numRuns: 500 },
   )
+})
+
+test('whole characters are the same text, cut anywhere, and always UTF-8', () => {
+  const through = (bytes: Buffer, places: readonly number[]) => {
+    const whole = new WholeCharacters()
+    const pieces = cut(bytes, places).map((chunk) => whole.push(chunk))
+    return [...pieces, whole.end()]
+  }
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 50 }), fc.array(fc.nat(400), { maxLength: 12 }), (text, places) => {
+      const bytes = Buffer.from(text)
+      assert.ok(Buffer.concat(through(bytes, places)).equals(bytes))
+    }),
+    { numRuns: 500 },
+  )
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.array(fc.nat(60), { maxLength: 6 }), (array, places) => {
+      for (const piece of through(Buffer.from(array), places)) assert.ok(isUtf8(piece))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('event of bytes is the line that the event of text would be', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+      assert.equal(castEventBytes(1.5, 'o', Buffer.from(text)).toString(), castEventLine(1.5, 'o', text))
+    }),
+    { numRuns: 500 },
+  )
+  const all = Buffer.from(Array.from({ length: 0xd800 }, (_, i) => String.fromCharCode(i)).join(''))
+  assert.equal(castEventBytes(0, 'o', all).toString(), castEventLine(0, 'o', all.toString()))
 })
 
 test('bytes that are not UTF-8 become replacement characters, and what is whole around them stays', () => {
