@@ -23,7 +23,7 @@ export interface Boot {
   readonly promptNonce: string
   /** Of the mark that the shell prints when it is ready. */
   readonly readyNonce: string
-  /** Name of the FIFO in /dev/shm or /tmp, to be removed once the shell is ready. */
+  /** Name of the FIFO's directory in /dev/shm or /tmp, to be removed once the shell is ready. */
   readonly fifoName: string
 }
 
@@ -37,33 +37,42 @@ const REFUSALS: Readonly<Record<number, string>> = {
 }
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-/** Both sides make it; the one that comes second finds it. So neither waits for the other. */
+/**
+ * Both sides make it; the one that comes second finds it. So neither waits for the other.
+ * In a directory of its own, because busybox ash shows the file's name in its messages: it is called ash.
+ */
 const MAKE_FIFO = [
   `PATH=${PATH}`,
   'for d in /dev/shm /tmp; do',
-  '{ mkfifo -m 600 "$d/$1" || mknod -m 600 "$d/$1" p; } 2>/dev/null; [ -p "$d/$1" ] && break',
+  '{ mkdir -m 700 "$d/$1"; mkfifo -m 600 "$d/$1/ash" || mknod -m 600 "$d/$1/ash" p; } 2>/dev/null; [ -p "$d/$1/ash" ] && break',
   'done',
-  '[ -p "$d/$1" ] || exit 81',
-  'f=$d/$1',
+  'd=$d/$1; f=$d/ash; [ -p "$f" ] || exit 81',
 ].join('\n')
 
-/** $1 the FIFO, $2 shells in order, then the environment. An unknown sh counts as POSIX, but not one that is really something larger. */
+/**
+ * $1 the FIFO's directory, $2 shells in order, then the environment. An unknown sh counts as POSIX, but not one that is
+ * really something larger.
+ * bash and dash read the pipe as their standard input. busybox ash would read that with fgets, and take the end of a
+ * background job (EINTR) for the end of file; as a script it reads properly, but prints no prompts.
+ */
 const START_SHELL = [
   MAKE_FIFO,
-  's=$2; shift 2; c=',
+  's=$2; shift 2; c=; a=',
   'has() { command -v "$1" >/dev/null 2>&1; }',
   'for n in $s; do case $n in',
   "bash) has bash && c='bash --noprofile --norc --noediting -i';;",
   "dash) has dash && c='dash -i';;",
   "ash) if has ash; then c='ash -i'; elif has busybox; then c='busybox ash -i'",
-  '  elif [ -z "$BASH_VERSION$ZSH_VERSION$KSH_VERSION" ]; then c=\'sh -i\'; fi;;',
+  '  elif [ -z "$BASH_VERSION$ZSH_VERSION$KSH_VERSION" ]; then c=\'sh -i\'; fi; a=ash;;',
   'esac; [ -n "$c" ] && break; done',
-  '[ -n "$c" ] || { rm -f "$f"; exit 82; }',
-  'has env || { rm -f "$f"; exit 83; }',
+  '[ -n "$c" ] || { rm -rf "$d"; exit 82; }',
+  'has env || { rm -rf "$d"; exit 83; }',
   'h=$HOME; [ -n "$h" ] || h=/',
   // The agent may find a session's processes by this variable; without it, closing would leave some behind.
   'm=; [ -n "$DOCKIN_EXEC" ] && m=DOCKIN_EXEC=$DOCKIN_EXEC',
-  'exec env -i HOME="$h" "$@" $m $c <"$f"',
+  '[ -n "$a" ] || exec env -i HOME="$h" "$@" $m $c <"$f"',
+  'set -- "$@" "DOCKIN_CWD=$PWD"; cd "$d" || exit 81',
+  'exec env -i HOME="$h" "$@" $m $c $a',
 ].join('\n')
 
 /** Opened for reading too, so that opening never waits; `cat` ends with the gateway's stream, and the shell with it. */
@@ -133,7 +142,7 @@ export function bootRefusal(status: ExitStatus): OpsError {
 export async function removeFifo(exec: Exec, fifoName: string): Promise<void> {
   const limit = AbortSignal.timeout(5000)
   try {
-    const rm = await exec({ argv: ['/bin/sh', '-c', `rm -f "/dev/shm/$1" "/tmp/$1"`, 'sh', fifoName], env: {} }, limit)
+    const rm = await exec({ argv: ['/bin/sh', '-c', 'rm -rf "/dev/shm/$1" "/tmp/$1"', 'sh', fifoName], env: {} }, limit)
     rm.stdin.end()
     rm.stdout.resume()
     rm.stderr?.resume()

@@ -88,27 +88,30 @@ export function queryLine(nonce: string, tty: string): string {
 /**
  * Reads what is left in the terminal's queue, up to the line that ends in `sentinel`, which the caller writes to the
  * terminal: what was sent to it before is then certainly read. One field of the mark for each line.
+ * Echo is off meanwhile: bytes that are still on their way would be echoed into the mark.
  */
 export function drainLine(nonce: string, sentinel: string, tty: string, settings: string | undefined): string {
-  const reset = settings === undefined ? '' : `stty ${settings} <${tty} 2>/dev/null || :; `
+  const stty = (more: string) => (settings === undefined ? ':' : `stty ${settings}${more} <${tty} 2>/dev/null || :`)
+  const last = `d=\${d%${sentinel}}; ${field(nonce, 'd')}; d=${DRAINED}; ${field(nonce, 'd')}; exit 0`
   const read =
     `(n=0; while [ "$n" -lt ${MAX_DRAIN_LINES} ]; do n=$((n+1)); IFS= read -r d || { [ -n "$d" ] || continue; }; ` +
-    `case $d in *${sentinel}) d=\${d%${sentinel}}; ${field(nonce, 'd')}; d=${DRAINED}; ${field(nonce, 'd')}; exit 0;; esac; ${field(nonce, 'd')}; done) <${tty} || :; `
-  return `${mark(nonce, tty, reset + read)}\n`
+    `case $d in *${sentinel}) ${last};; esac; ${field(nonce, 'd')}; done) <${tty} || :; `
+  return `${stty(' -echo')}; ${mark(nonce, tty, read)}; ${stty('')}\n`
 }
 
 /** First line of all: prompt, no history of the shell's own. Answers the version of bash, or nothing in another shell. */
 export function initLine(nonce: string, promptNonce: string): string {
   const prompt = `PS1='\x1b]7777;${promptNonce}\x07' PS2=`
   const bash = 'if [ -n "$BASH_VERSION" ]; then set +H +o history; unset PROMPT_COMMAND MAILCHECK; readonly PS1 PS2; fi'
-  return `${prompt}; ${bash}; ${mark(nonce, '/dev/tty', `(d=$BASH_VERSION; ${field(nonce, 'd')}); `)}\n`
+  const home = 'if [ -n "$DOCKIN_CWD" ]; then \\command cd "$DOCKIN_CWD"; unset DOCKIN_CWD OLDPWD; fi'
+  return `${prompt}; ${bash}; ${home}; ${mark(nonce, '/dev/tty', `(d=$BASH_VERSION; ${field(nonce, 'd')}); `)}\n`
 }
 
 /** After the first mark, while the user types: removes the FIFO's name; answers the terminal's settings and its name. */
 export function settleLine(nonce: string, fifoName: string): string {
   const settings = `(d=$(stty -g </dev/tty 2>/dev/null) || :; ${field(nonce, 'd')}); `
   const name = `(d=$(readlink /proc/$$/fd/1 2>/dev/null) || :; ${field(nonce, 'd')}); `
-  return `rm -f /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonce, '/dev/tty', settings + name)}\n`
+  return `rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonce, '/dev/tty', settings + name)}\n`
 }
 
 /** Puts the terminal's settings back, or answers them when `settings` is undefined. */

@@ -42,6 +42,9 @@ const MAX_DRAINS = 5
 const REDRAIN_MS = 150
 /** Between two questions where the shell stands; doubles each time, so that a program that prints our prompt all day fills no pipe. */
 const REQUERY_MS = 250
+/** In a shell without prompts the question is asked after so long, and again after a key that may have interrupted the line. */
+const PROBE_MS = 50
+const MAX_PROBES = 64
 const MAX_REQUERY_MS = 60_000
 const MAX_UNREADABLE = 6
 /** How long the terminal's last bytes may take after the shell has ended, or the shell after its pipe has. */
@@ -50,6 +53,7 @@ const LAST_BYTES_MS = 2000
 const PASTE_ON = '\x1b[?2004h'
 const PASTE_OFF = '\x1b[?2004l'
 const CTRL_C = 0x03
+const CTRL_BACKSLASH = 0x1c
 
 /** One line that runs. */
 interface Run {
@@ -301,7 +305,10 @@ class GuardedShell implements RemoteProcess {
 
   #toTerminal(bytes: Buffer, taken?: () => void): void {
     const { stdin } = this.#shell.terminal
-    if (this.#run) this.#run.touched = true
+    if (this.#run) {
+      this.#run.touched = true
+      if (!this.#shell.printsPrompt && this.#run.queries < MAX_PROBES && (bytes.includes(CTRL_C) || bytes.includes(CTRL_BACKSLASH))) this.#query(this.#run)
+    }
     if (stdin.destroyed || stdin.writableEnded) {
       taken?.()
       return
@@ -631,6 +638,11 @@ class GuardedShell implements RemoteProcess {
   #onBegin(): void {
     const run = this.#run
     if (this.#state !== 'run' || !run) return
+    if (!this.#shell.printsPrompt) {
+      this.#later(PROBE_MS, () => {
+        if (this.#run === run) this.#query(run)
+      })
+    }
     const letGo = () => {
       if (this.#run !== run || this.#state !== 'run') return
       run.holds = false
@@ -677,6 +689,10 @@ class GuardedShell implements RemoteProcess {
       return
     }
     run.facts = facts
+    if (!this.#shell.printsPrompt) {
+      this.#endRun()
+      return
+    }
     this.#later(PROMPT_MS, () => {
       if (this.#run === run && this.#state === 'run') this.#endRun()
     })
@@ -735,7 +751,7 @@ class GuardedShell implements RemoteProcess {
   #query(run: Run): void {
     if (run.querying) return
     run.querying = true
-    const wait = run.queries === 0 ? 0 : Math.min(MAX_REQUERY_MS, REQUERY_MS * 2 ** run.queries)
+    const wait = run.queries === 0 ? 0 : Math.min(this.#shell.printsPrompt ? MAX_REQUERY_MS : REQUERY_MS, REQUERY_MS * 2 ** run.queries)
     this.#later(wait, () => {
       if (this.#run !== run || this.#state !== 'run' || run.facts) return
       run.querying = false

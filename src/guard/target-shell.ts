@@ -29,6 +29,9 @@ export class TargetShell {
   /** Lines sent whose prompt has not come. */
   #owed = 1
   #tty = '/dev/tty'
+  #sentinels: readonly string[] = []
+  #printsPrompt = false
+  #started = false
   /** The terminal's settings as they should be (`stty -g`); undefined when the image has no stty. */
   #settings: string | undefined
 
@@ -44,6 +47,11 @@ export class TargetShell {
   }
   get pipe(): RemoteProcess {
     return this.#boot.pipe
+  }
+
+  /** False in busybox ash; then nothing but a question tells that an interrupted line is over. Counts from before the first line on. */
+  get printsPrompt(): boolean {
+    return this.#printsPrompt
   }
 
   /** Output of the terminal -> what is left of it for the user, and what our marks said. */
@@ -73,6 +81,7 @@ export class TargetShell {
   }
   /** Answers, in the mark's fields, the lines that nobody read; the caller writes `sentinel` to the terminal. */
   drain(sentinel: string): void {
+    this.#sentinels = [...this.#sentinels.slice(-3), sentinel]
     this.#send('drain', (nonce) => lines.drainLine(nonce, sentinel, this.#tty, this.#settings))
   }
   settle(): void {
@@ -89,6 +98,7 @@ export class TargetShell {
 
   /** What an earlier line did not answer says nothing about the next one; when it comes, it is taken out and ignored. */
   #outdate(): void {
+    this.#started = true
     for (const [nonce, purpose] of this.#purposes) if (purpose !== 'settle' && purpose !== 'settings') this.#purposes.set(nonce, 'stale')
     const stale = [...this.#purposes].filter(([, purpose]) => purpose === 'stale')
     for (const [nonce] of stale.slice(0, -MAX_STALE)) {
@@ -113,12 +123,13 @@ export class TargetShell {
   #event(event: MarkEvent): ShellEvent {
     if (event.kind === 'output') return event
     if (event.kind === 'prompt') {
+      if (!this.#started) this.#printsPrompt = true
       this.#owed = Math.max(0, this.#owed - 1)
       return { kind: 'prompt', idle: this.#owed === 0 }
     }
     const purpose = this.#purposes.get(event.nonce) ?? 'stale'
     this.#purposes.delete(event.nonce)
-    const facts = event.payload && lines.readMark(event.payload, event.nonce)
+    const facts = event.payload && lines.readMark(withoutEcho(event.payload, this.#sentinels), event.nonce)
     if (facts) this.#learn(purpose, facts.fields)
     return { kind: 'mark', purpose, facts }
   }
@@ -128,4 +139,12 @@ export class TargetShell {
     if ((purpose === 'settle' || purpose === 'settings') && settings !== undefined && SETTINGS.test(settings)) this.#settings = settings
     if (purpose === 'settle' && name !== undefined && /^\/dev\/pts\/\d+$/.test(name)) this.#tty = name
   }
+}
+
+/** The terminal may echo a sentinel into the mark that answers it, in an image without stty. */
+function withoutEcho(payload: Buffer, sentinels: readonly string[]): Buffer {
+  if (!sentinels.some((sentinel) => payload.includes(sentinel))) return payload
+  let text = payload.toString('latin1')
+  for (const sentinel of sentinels) text = text.replaceAll(`${sentinel}\r\n`, '').replaceAll(sentinel, '')
+  return Buffer.from(text, 'latin1')
 }

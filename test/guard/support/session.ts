@@ -72,6 +72,9 @@ export class Person {
       this.seen += chunk.toString('utf8')
       this.#changed()
     })
+    shell.exit.catch((error: unknown) => {
+      this.seen += `<${String(error)}>`
+    })
     shell.stdout.on('close', () => {
       this.ended = true
       this.#changed()
