@@ -1,4 +1,4 @@
-/** The audit log of a config: its stores, the key of its checkpoints, a spool where the config says "continue". */
+/** The audit log of a config: its stores, the key of its checkpoints, a spool for when they are away. */
 import { join } from 'node:path'
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
@@ -23,6 +23,7 @@ export async function buildAudit(config: Config, logger: Logger): Promise<BuiltA
       store.type === 'file' ? new AuditFile(join(config.dataDir, 'audit')) : new AuditRedis({ url: store.url, stream: store.stream }, logger),
   )
   const { onFailure } = config.audit
-  const spool = onFailure === 'continue' ? { spool: new AuditSpool(join(config.dataDir, 'spool')) } : {}
-  return { log: await AuditLog.open({ stores, onFailure, logger, key, ...spool }), publicKey: key.publicPem }
+  // with "refuse" it keeps what has happened already (a session's end) while a store is away
+  const spool = new AuditSpool(join(config.dataDir, 'spool'))
+  return { log: await AuditLog.open({ stores, onFailure, logger, key, spool }), publicKey: key.publicPem }
 }

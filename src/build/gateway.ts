@@ -62,15 +62,16 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
 
   const registry = new SessionRegistry()
   const interceptors: Interceptor[] = await buildInterceptors(config, audit, log)
+  const resolver = new PodResolver({ inventories: [...clusters.values()].map(({ inventory }) => inventory), maySee: sees(policy) })
   const entrance = new Entrance({
-    resolver: new PodResolver({ inventories: [...clusters.values()].map(({ inventory }) => inventory), maySee: sees(policy) }),
+    resolver,
     policy,
     audit,
     executor: (name) => clusters.get(name)?.executor,
     interceptors,
     registry,
-    pick,
-    onGone: (target, gone) => clusters.get(target.cluster)?.inventory.onGone(target.uid, gone) ?? ((): void => {}),
+    pick: (client, listings, pty, signal) => pick(client, listings, pty, signal, { onChange: (changed) => resolver.onChange(changed) }),
+    onGone: (target, gone) => resolver.onGone(target, gone),
     guardedShell: guardedShells(policy, audit),
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),

@@ -189,7 +189,7 @@ class Run {
       return (await relay(this.#client, remote, stages, this.#meters, session.signal)).status
     } catch (error) {
       // the relay finishes the stages it was given; before it, they already hold files and timers
-      if (!isRelaying) for (const stage of stages) await stage.finish?.(undefined)
+      if (!isRelaying) await Promise.allSettled(stages.map((stage) => stage.finish?.(undefined)))
       throw session.signal.aborted ? session.signal.reason : error
     }
   }
