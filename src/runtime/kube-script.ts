@@ -25,13 +25,14 @@ const START = [
 ].join('\n')
 
 /**
- * `marked DIR` looks for the mark in DIR/environ; `round SIGNAL...` sends the signals to all that bear it, and fails when
- * there are none. Builtins only, so that an image without coreutils will do; `read` drops the NUL bytes between variables.
+ * `round SIGNAL...` sends the signals to all that bear the mark, and fails when there are none. Where there is no
+ * grep that knows -z the shell reads for itself, a system call a byte; `read` drops the NUL bytes between variables.
  */
 const ROUND = [
-  'k=$1; shift',
-  'marked() { while IFS= read -r l || [ -n "$l" ]; do case $l in *"$k"*) return 0 ;; esac; done <"$1/environ"; return 1; }',
-  `round() { n=1; for p in /proc/[0-9]*; do if marked "$p"; then n=0; for s; do kill -s "$s" "\${p#/proc/}"; done; fi; done; return $n; }`,
+  'k=$1; shift; g=; printf "a\\0b\\0" | grep -zqxF -e b 2>/dev/null && g=y',
+  'marked() { while IFS= read -r l || [ -n "$l" ]; do case $l in *"$k"*) return 0 ;; esac; done <"$1"; return 1; }',
+  'bearers() { if [ -n "$g" ]; then grep -lszxF -e "$k" /proc/[0-9]*/environ; else for e in /proc/[0-9]*/environ; do marked "$e" && echo "$e"; done; fi; }',
+  `round() { n=1; for e in $(bearers); do n=0; p=\${e#/proc/}; for s; do kill -s "$s" "\${p%/environ}"; done; done; return $n; }`,
 ].join('\n')
 
 const SIGNAL = `${ROUND}\nround "$@" 2>/dev/null\nexit 0`

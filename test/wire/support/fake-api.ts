@@ -2,17 +2,14 @@
  * As much of an API server as `kubectl exec` asks for, with our SPDY server behind it: programs run on this machine, in
  * a pty of node-pty with `tty`. Whatever the pod's name, it exists.
  */
-import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Duplex, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { spawn as spawnPty } from 'node-pty'
+import type { Duplex } from 'node:stream'
 import { OpsError, toOpsError } from '../../../src/core/errors.js'
-import type { ExitStatus } from '../../../src/core/types.js'
-import { acceptExec, type ExecLanes } from '../../../src/wire/exec-lanes-server.js'
+import { acceptExec } from '../../../src/wire/exec-lanes-server.js'
 import { refuseUpgrade, upgradeServer } from '../../../src/wire/spdy/upgrade-server.js'
+import { runProgram } from './programs.js'
 
 export interface FakeApi {
   readonly url: string
@@ -92,42 +89,7 @@ async function serveExec(request: IncomingMessage, socket: Duplex, head: Buffer,
   const { connection } = upgradeServer(request, socket, head)
   const lanes = await acceptExec(connection, { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr'), tty }, new AbortController().signal)
   const argv = query.getAll('command')
-  const status = await (tty ? runPty(argv, lanes) : run(argv, lanes)).catch((error) => toOpsError(error))
+  const status = await runProgram(argv, tty, lanes).catch((error: unknown) => toOpsError(error))
   onEnd(status instanceof OpsError ? status.code : JSON.stringify(status))
   await lanes.finish(status)
-}
-
-async function run(argv: readonly string[], lanes: ExecLanes): Promise<ExitStatus> {
-  const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: 'pipe' })
-  lanes.gone.addEventListener('abort', () => child.kill('SIGKILL'))
-  const started = new Promise<void>((resolve, reject) => {
-    child.once('spawn', resolve)
-    child.once('error', (error) => reject(new OpsError('COMMAND_NOT_FOUND', error.message)))
-  })
-  await started
-  // The program may stop reading before its input ends; what it says on the other lanes counts.
-  child.stdin.on('error', () => lanes.stdin?.resume())
-  if (lanes.stdin) lanes.stdin.pipe(child.stdin)
-  else child.stdin.end()
-  const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() })
-  const exit = new Promise<ExitStatus>((resolve) => {
-    child.on('exit', (code, signal) =>
-      resolve(signal ? { kind: 'signaled', signal: signal.slice(3), coreDumped: false } : { kind: 'exited', code: code ?? 255 }),
-    )
-  })
-  const outputs = [pipeline(child.stdout, lanes.stdout ?? nowhere(), { end: false }), pipeline(child.stderr, lanes.stderr ?? nowhere(), { end: false })]
-  // A caller that left takes no output; how the program ended is still to be known.
-  await Promise.all(outputs).catch(() => child.kill('SIGKILL'))
-  return exit
-}
-
-async function runPty(argv: readonly string[], lanes: ExecLanes): Promise<ExitStatus> {
-  const pty = spawnPty(argv[0] ?? '', argv.slice(1), { cols: 80, rows: 24, name: 'xterm' })
-  lanes.onResize((size) => pty.resize(size.columns, size.rows))
-  lanes.gone.addEventListener('abort', () => pty.kill('SIGKILL'))
-  lanes.stdin?.on('data', (chunk: Buffer) => pty.write(chunk.toString()))
-  pty.onData((text) => lanes.stdout?.write(text))
-  return new Promise((resolve) => {
-    pty.onExit(({ exitCode }) => resolve({ kind: 'exited', code: exitCode }))
-  })
 }
