@@ -32,6 +32,7 @@ export class Backlog {
     return this.#bytes
   }
   add(data: Buffer): void {
+    if (data.length === 0) return
     this.#bytes += data.length
     if (data.length >= Backlog.#BLOCK_BYTES / 4) {
       this.#blocks.push(data)
@@ -124,7 +125,8 @@ export class InputLane extends Readable {
   /** In large steps: an adjust for every packet would double the packets. */
   #regrant(): void {
     if (this.#ended || this.destroyed) return
-    const held = this.#backlog.bytes + this.readableLength
+    // The one piece that is being read is not counted: Readable asks for more before it hands that over, and not again after.
+    const held = this.#backlog.bytes
     const widened = FULL_WINDOW_BYTES - FIRST_WINDOW_BYTES
     // Half of the first window was read: the session does read, so it may have the full one.
     if (this.#targetBytes === FIRST_WINDOW_BYTES && this.#windowBytes + held <= FIRST_WINDOW_BYTES / 2 && this.#pool.take(widened)) this.#targetBytes += widened
