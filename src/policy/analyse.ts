@@ -3,7 +3,16 @@
  * Pure. Whatever the walk does not know is reported, never passed over: each kind of tree node has its row in VISITS, and
  * each leaf of a word is looked at for an expansion that the parser did not see.
  */
-import { type Assignment, type Command, forEachChild, type ParsedScript, type Redirection, type SyntaxNode, type Word } from 'unbash'
+import {
+  type Assignment,
+  type Command,
+  forEachChild,
+  type ParameterExpansionPart,
+  type ParsedScript,
+  type Redirection,
+  type SyntaxNode,
+  type Word,
+} from 'unbash'
 import type { Dialect } from '../core/types.js'
 import { isNumeric, isShellNumber, namesIn, numberSource, scriptSource } from './arithmetic.js'
 import { BUILTINS } from './builtins.js'
@@ -483,6 +492,7 @@ const VISITS: { readonly [T in SyntaxNode['type']]?: Visit<T> } = {
   Assignment: (walk, node, place) => {
     walk.children(node, place)
     if (node.index) walk.arithmeticWord(node.index)
+    if (isArray(node.value)) for (const element of node.value.elements) walk.latentText(element.value)
   },
   Redirect: (walk, node, place) => walk.children(node, place),
   Redirected: (walk, node, place) => {
@@ -568,7 +578,7 @@ const VISITS: { readonly [T in SyntaxNode['type']]?: Visit<T> } = {
   CommandExpansion: (walk, node, place) => walk.nestedScript(node.script, node.text, place),
   ProcessSubstitution: (walk, node, place) => walk.nestedScript(node.script, '', place),
   ParameterExpansion: (walk, node, place) => {
-    if (node.prefix === '!') walk.report('hidden', 'the line', `reads a variable by the value of another (${short(node.text)})`)
+    if (node.prefix === '!' && !listsNames(node)) walk.report('hidden', 'the line', `reads a variable by the value of another (${short(node.text)})`)
     if (node.index && node.index.text !== '@' && node.index.text !== '*') walk.arithmeticWord(node.index)
     const { operation } = node
     if (operation?.type === 'Unknown') walk.report('syntax', 'the line', `has an expansion that cannot be read (${short(node.text)})`)
@@ -590,6 +600,11 @@ const VISITS: { readonly [T in SyntaxNode['type']]?: Visit<T> } = {
   },
 }
 
+/** `${!a[@]}` and `${!prefix*}` list keys and names; they do not read through them. */
+function listsNames(node: ParameterExpansionPart): boolean {
+  if (node.operation) return node.operation.type === 'Names'
+  return node.index?.text === '@' || node.index?.text === '*'
+}
 /** An expansion that the parser left in plain text would run unseen. */
 function checkLeaf(walk: Walk, text: string): void {
   if (text.includes('$') || text.includes('`')) {

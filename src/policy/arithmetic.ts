@@ -2,7 +2,7 @@
  * Arithmetic of bash: a variable's value is read as an expression again, and a subscript in it is expanded, so that a value
  * `a[$(cmd)]` runs cmd. Values are therefore followed as far as the line shows them. dash and ash expand nothing there.
  */
-import type { Script, Word, WordPart } from 'unbash'
+import type { Command, Script, Word, WordPart } from 'unbash'
 import type { Arg } from './words.js'
 
 /** Set by the shell itself, always numbers. */
@@ -51,6 +51,24 @@ function partSource(part: WordPart): NumberSource {
 export function scriptSource(script: Script | undefined): NumberSource {
   const only = script?.commands.length === 1 ? script.commands[0]?.command : undefined
   const last = only?.type === 'Pipeline' ? only.commands.at(-1) : only
-  if (last?.type !== 'Command' || !last.name) return 'other'
-  return NUMBER_PRINTERS.get(last.name.value) ?? 'other'
+  if (last?.type !== 'Command') return 'other'
+  if (readsKernel(last)) return 'strict'
+  return NUMBER_PRINTERS.get(last.name?.value ?? '') ?? 'other'
+}
+
+/** `cat /sys/..`, `</proc/uptime`: numbers of the kernel's own, which no line can have written. */
+const KERNEL = /^\/(?:sys|proc\/sys)\/[\w./-]+$|^\/proc\/(?:uptime|loadavg|meminfo|stat)$/
+function readsKernel(command: Command): boolean {
+  if (command.prefix.some((each) => each.type === 'Assignment')) return false
+  const words = command.args.map((arg) => (arg.type === 'Word' && !arg.parts ? arg.value : '?'))
+  if (command.name) return command.name.value === 'cat' && words.length > 0 && words.every((word) => KERNEL.test(word) && !word.includes('..'))
+  const [only, ...more] = command.redirects
+  return (
+    more.length === 0 &&
+    only?.type === 'Redirect' &&
+    only.operator === '<' &&
+    !only.target?.parts &&
+    KERNEL.test(only.target?.value ?? '') &&
+    !only.target?.value.includes('..')
+  )
 }

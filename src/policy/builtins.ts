@@ -198,7 +198,8 @@ function declareOne(arg: Arg, integer: boolean, { name }: Call, scope: Scope): v
   const skip = arg.prefix.indexOf('=') + 1
   const value: Arg = { ...arg, text: arg.text.slice(skip), prefix: arg.prefix.slice(skip) }
   // dash splits `export a=$x` into words, each of which it would set.
-  if (arg.splits && scope.dialect === 'posix') scope.find('variable', name, `sets ${variable} to an unquoted value that may name other variables`)
+  if (arg.splits && scope.dialect === 'posix')
+    scope.find('variable', name, `sets ${variable} to an unquoted value that may name other variables; put it in double quotes`)
   if (integer && scope.dialect === 'bash')
     value.kind === 'constant' ? scope.arithmetic(value.text, name) : scope.find('hidden', name, 'reads a value as arithmetic (-i)')
   assignOne({ kind: 'constant', text: variable, prefix: variable, splits: false }, value, name, scope)

@@ -23,7 +23,7 @@ const OPAQUE: ReadonlyMap<string, string> = new Map(
       'su runuser sg newgrp login ssh slogin mosh autossh sshpass dbclient telnet rlogin rsh ftp sftp lftp ncftp socat script scriptlive screen tmux byobu dtach abduco zellij at batch crontab ' +
       'chroot unshare nsenter setpriv capsh pkexec gosu su-exec systemd-run systemd-nspawn machinectl setarch linux32 linux64 i386 x86_64 numactl prlimit cgexec firejail bwrap schroot proot fakeroot fakechroot ' +
       'eatmydata catchsegv start-stop-daemon daemonize daemon run-parts runit runsv runsvdir chpst softlimit setuidgid envdir envuidgid multilog tini dumb-init s6-setuidgid supervisord supervisorctl ' +
-      'strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
+      'coreutils sbase-box ubase-box strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
       'docker podman nerdctl crictl ctr runc crun lxc lxc-attach virsh vagrant ansible ansible-playbook salt salt-call puppet chef-client terraform helm ' +
       'ld.so logrotate anacron cron crond dhclient udhcpc udhcpd pppd openvpn inetd xinetd tcpsvd udpsvd fakeidentd ifup ifdown ifplugd mdev udevadm hwclock-exec init telinit linuxrc chpasswd-exec',
     'compiles or installs code and runs parts of it':
@@ -87,7 +87,7 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     install: { long: ['strip-program'] },
     sdiff: { short: 'o', long: ['diff-program', 'output'] },
     diff3: { long: ['diff-program'] },
-    ip: { short: 'b', long: ['batch'], args: /^(?:exec|exe|ex|e)$/ },
+    ip: { args: /^(?:exec|exe|ex|e|-b|-ba(?:t|tc|tch)?)$/ },
     apt: { short: 'oc', long: ['option', 'config-file'] },
     'apt-get': { short: 'oc', long: ['option', 'config-file'] },
     'apt-cache': { short: 'oc', long: ['option', 'config-file'] },
@@ -107,7 +107,7 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     cscope: { short: 'd' },
     insmod: { args: /./ },
     modprobe: { args: /^[^-]|^-(?:C|d|i)/ },
-    mount: { short: 'oti', long: ['options', 'types', 'bind', 'rbind', 'move'] },
+    mount: { short: 'BMR', long: ['bind', 'rbind', 'move'], args: /(?:^|,|=)(?:r?bind|move)(?:,|$)/ },
     iptables: { long: ['modprobe'] },
     tftpd: { args: /./ },
     httpd: { args: /./ },
@@ -145,7 +145,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommands> = new Map(
             'for-each-ref count-objects fsck grep check-ignore diff-tree diff-index diff-files whatchanged stash reset restore remote var version help annotate cherry',
         ),
       ),
-      args: /^--(?:ext-d|textc|output|open-files|template|exec|upload-pack|receive-pack|interactive|patch|edit|paginate)|^-(?:O|p$|i$)/,
+      args: /^--(?:op|ext-|textc|out|temp|exec|upl|rec)|^-O/,
       cause: 'escape',
     },
     kubectl: {
@@ -210,12 +210,15 @@ const VETS: ReadonlyMap<string, Vet> = new Map(
 
 function vetOpaque({ name, args }: Call, scope: Scope, what: string): void {
   const [only, ...more] = args
+  if (name === 'crontab' && only?.kind === 'constant' && only.text === '-l' && more.length === 0) return
   if (only?.kind === 'constant' && more.length === 0 && /^(?:--version|--help|-version)$/.test(only.text)) return
   scope.find('opaque', name, `${what}; what it runs cannot be seen`)
 }
 
 const SURELY_PLAIN_START = /^\+(?:\d*|\/.*|G|F)$/
 function vetEscape({ name, args }: Call, scope: Scope): void {
+  // In batch mode top reads no keys.
+  if (name === 'top' && args.every((arg) => arg.kind === 'constant') && args.some((arg) => /^-[a-zA-Z]*b/.test(arg.text))) return
   scope.find('escape', name, 'can start a shell by a key')
   for (const arg of args) {
     const commands = arg.text.startsWith('+') ? !SURELY_PLAIN_START.test(arg.text) : /^-(?:[cSuswUkKPH]|-cmd|-lesskey|-pager|-tag|-eval|-load)/.test(arg.text)

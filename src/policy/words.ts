@@ -25,24 +25,33 @@ export interface WordContext {
 }
 
 /** One character and whether quoting took its meaning, or a hole that only the shell can fill. */
-type Item = { readonly char: string; readonly quoted: boolean } | { readonly hole: true; readonly splits: boolean; readonly variable?: string }
+type Item = { readonly char: string; readonly quoted: boolean } | Hole
+interface Hole {
+  readonly hole: true
+  readonly splits: boolean
+  readonly variable?: string
+}
 
+const HOLE: Item = { hole: true, splits: false }
 /** More alternatives than this make the word dynamic: bounds `{a,b}{a,b}{a,b}…`. */
 const MAX_BRACE_WORDS = 64
 /** More opening braces than this make the word dynamic: bounds the search for their partners. */
 const MAX_BRACES = 64
+/** A word of more parts is not worth its time. */
+const MAX_PARTS = 1024
 const SPECIAL = /[\\{*?[~]/
 
 /** The arguments of a word; more than one only through brace expansion. */
 export function expandWord(word: Word, context: WordContext): Arg[] {
+  if ((word.parts?.length ?? 0) > MAX_PARTS) return [unknownArg(true)]
   if (!word.parts && !SPECIAL.test(word.text)) return [constant(word.value)]
   return expandItems(itemsOf(word), context)
 }
 
 /** The argument that an assignment-like word (`of=x`, `A=1` after env) is; array values are dynamic. */
 export function expandAssignment(assignment: Assignment, context: WordContext): Arg {
-  const head = plain(`${assignment.name}${assignment.index ? '[' : ''}`)
-  if (assignment.index || isArray(assignment.value)) return argOf([...head, { hole: true, splits: false }], context, false)
+  if (assignment.index) return argOf([...plain(`${assignment.name}[`), HOLE], context, false)
+  if (isArray(assignment.value)) return argOf([...plain(`${assignment.name}=`), HOLE], context, false)
   // bash expands a tilde there too (Bash manual 3.5.2), dash does not: both readings are the same text or dynamic.
   const value = expandTilde(itemsOf(assignment.value), context.home)
   const lead: Item[] = value.dynamic ? [{ hole: true, splits: false }] : plain(value.lead)
@@ -119,7 +128,9 @@ function hole(part: WordPart, inQuotes: boolean): Item[] {
 function expandItems(items: readonly Item[], context: WordContext): Arg[] {
   const braces = context.braces ? items.filter((item) => is(item, '{')).length : 0
   if (braces === 0) return [argOf(items, context, true)]
-  const words = braces <= MAX_BRACES ? expandBraces(items) : undefined
+  // bash looks for braces before it reads expansions, and by rules of its own: `{a,${x:-{1..3}}}`. Only a plain $x is safe inside.
+  const safe = items.every((item) => !('hole' in item) || item.variable !== undefined)
+  const words = safe && braces <= MAX_BRACES ? expandBraces(items) : undefined
   if (!words) return [unknownArg(true)]
   // bash drops a word that a brace expansion left empty and unquoted.
   return words.filter((word) => word.length > 0).map((word) => argOf(word, context, true))

@@ -97,6 +97,7 @@ export const WRAPPERS: ReadonlyMap<string, WrapperRow> = new Map(
     watch: special(vetWatch),
     busybox: special(vetBusybox),
     toybox: special(vetBusybox),
+    ...Object.fromEntries(['busybox-extras', 'busybox.nosuid', 'busybox.suid', 'busybox.static'].map((name) => [name, special(vetBusybox)])),
     ...Object.fromEntries(Object.keys(SHELL_DIALECTS).map((shell) => [shell, special(vetShell, false)])),
   } satisfies Record<string, WrapperRow>),
 )

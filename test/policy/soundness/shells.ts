@@ -20,7 +20,7 @@ export const SHELLS: readonly Shell[] = [
 /** Programs that are what they are; all they can start are stubs. */
 const REAL = ['env', 'nice', 'nohup', 'timeout', 'stdbuf', 'setsid', 'xargs', 'find', 'sh', 'busybox']
 
-/** What the lines of a batch ran: for each line the argument lists in order. */
+/** What the lines of a batch ran: for each line the argument lists in order, and last those that cannot be told to be of any one. */
 export interface Ran {
   readonly calls: readonly (readonly string[])[][]
   /** False when the batch was cut short: then lines at its end did not run. */
@@ -97,10 +97,11 @@ function names(length: number): string[] {
 }
 /** Calls carry the number of their line, because what a line left in the background may speak up during the next. */
 function readLog(text: string, count: number): string[][][] {
-  const lines: string[][][] = Array.from({ length: count }, () => [])
+  const lines: string[][][] = Array.from({ length: count + 1 }, () => [])
   for (const record of text.split('\u001e')) {
     const [line = '', ...call] = record.split('\u001f')
-    if (call.length > 0) lines[Number(line)]?.push(call.slice(0, -1))
+    // A line that emptied its environment lost its number: such a call is kept for all lines together, at the end.
+    if (call.length > 0) lines[/^\d+$/.test(line) ? Number(line) : count]?.push(call.slice(0, -1))
   }
   return lines
 }
