@@ -111,7 +111,8 @@ export function initLine(nonce: string, promptNonce: string): string {
 export function settleLine(nonce: string, fifoName: string): string {
   const settings = `(d=$(stty -g </dev/tty 2>/dev/null) || :; ${field(nonce, 'd')}); `
   const name = `(d=$(readlink /proc/$$/fd/1 2>/dev/null) || :; ${field(nonce, 'd')}); `
-  return `rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonce, '/dev/tty', settings + name)}\n`
+  // Mode 0 first: through /proc/<pid>/fd a FIFO can be opened for writing again, by anybody but root only as its mode allows.
+  return `chmod 0 /dev/shm/${fifoName}/ash /tmp/${fifoName}/ash 2>/dev/null; rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonce, '/dev/tty', settings + name)}\n`
 }
 
 /** Puts the terminal's settings back, or answers them when `settings` is undefined. */

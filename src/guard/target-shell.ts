@@ -80,9 +80,9 @@ export class TargetShell {
     this.#send('query', (nonce) => lines.queryLine(nonce, this.#tty))
   }
   /** Answers, in the mark's fields, the lines that nobody read; the caller writes `sentinel` to the terminal. */
-  drain(sentinel: string): void {
+  drain(sentinel: string, restoreSettings: boolean): void {
     this.#sentinels = [...this.#sentinels.slice(-3), sentinel]
-    this.#send('drain', (nonce) => lines.drainLine(nonce, sentinel, this.#tty, this.#settings))
+    this.#send('drain', (nonce) => lines.drainLine(nonce, sentinel, this.#tty, restoreSettings ? this.#settings : undefined))
   }
   settle(): void {
     this.#send('settle', (nonce) => lines.settleLine(nonce, this.#boot.fifoName))
