@@ -83,6 +83,8 @@ interface Place {
 /** Thrown to leave a walk that has cost enough; never leaves this file. */
 class TooMuch extends Error {}
 
+/** Characters of one arithmetic expansion. */
+const MAX_ARITHMETIC = 4096
 /** Nodes above each other; far beyond what a person writes, far below the end of the stack. */
 const MAX_HEIGHT = 400
 /** Behind a command's last word: no grammar has one there. */
@@ -537,6 +539,11 @@ const VISITS: { readonly [T in SyntaxNode['type']]?: Visit<T> } = {
     walk.children(node, place)
   },
   ArithmeticExpansion: (walk, node, place) => {
+    // Looking at the expression parses it, which takes long for a long one.
+    if (node.text.length > MAX_ARITHMETIC) {
+      walk.report('too-much', 'arithmetic', 'is too long to vet')
+      return
+    }
     if (!node.expression && node.text.replace(/^\$\(\(|^\$\[|\)\)$|\]$/g, '').trim() !== '')
       walk.report('syntax', 'the line', 'has arithmetic that cannot be read')
     walk.children(node, place)

@@ -23,8 +23,8 @@ const REAL = ['env', 'nice', 'nohup', 'timeout', 'stdbuf', 'setsid', 'xargs', 'f
 /** What the lines of a batch ran: for each line the argument lists in order, and last those that cannot be told to be of any one. */
 export interface Ran {
   readonly calls: readonly (readonly string[])[][]
-  /** False when the batch was cut short: then lines at its end did not run. */
-  readonly complete: boolean
+  /** Lines that ended; the next one was still running when the time was up (a loop without end). */
+  readonly finished: number
 }
 
 /** A directory whose bin holds stubs for every name of up to four letters. */
@@ -53,7 +53,9 @@ export class Sandbox {
     const work = join(this.#root, id)
     mkdirSync(work)
     writeFileSync(log, '')
-    const script = lines.map((line, i) => `N=${i}; ( eval '${line.replaceAll("'", "'\\''")}' ) </dev/null >/dev/null 2>&1\n`).join('')
+    const script = lines
+      .map((line, i) => `N=${i}; ( eval '${line.replaceAll("'", "'\\''")}' ) </dev/null >/dev/null 2>&1\nprintf '\\036D\\037' >>"$L"\n`)
+      .join('')
     const file = join(this.#root, `${id}.sh`)
     writeFileSync(file, `ulimit -t 10\n${script}`)
     const [program = '', ...args] = shell.argv
@@ -77,7 +79,8 @@ export class Sandbox {
       })
       child.on('error', () => resolve(false))
     })
-    return { calls: readLog(readFileSync(log, 'utf8'), lines.length), complete }
+    const text = readFileSync(log, 'utf8')
+    return { calls: readLog(text, lines.length), finished: complete ? lines.length : text.split('\u001eD\u001f').length - 1 }
   }
 
   close(): void {
@@ -99,6 +102,7 @@ function names(length: number): string[] {
 function readLog(text: string, count: number): string[][][] {
   const lines: string[][][] = Array.from({ length: count + 1 }, () => [])
   for (const record of text.split('\u001e')) {
+    if (record === 'D\u001f') continue
     const [line = '', ...call] = record.split('\u001f')
     // A line that emptied its environment lost its number: such a call is kept for all lines together, at the end.
     if (call.length > 0) lines[/^\d+$/.test(line) ? Number(line) : count]?.push(call.slice(0, -1))
