@@ -1,7 +1,14 @@
-/** The few requests of the docker API that the agent makes (v1.41, docker 20.10; unversioned paths, so newer daemons answer too). */
-import type { IncomingMessage } from 'node:http'
-import Docker from 'dockerode'
+/**
+ * The few requests of the docker API that the agent makes (v1.41, docker 20.10; unversioned paths, so newer daemons answer too).
+ *
+ * Made with node:http and not with dockerode: before every request docker-modem 5 prints all of its options, the agent
+ * with its sockets and what hangs on them, for a debug line that nobody asked for. With twenty execs at once that stopped
+ * the event loop for half a second at a time. Its resize takes the answer 201 for a failure, besides.
+ */
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { abortReason, type ErrorCode, OpsError } from '../src/core/errors.js'
+import { escapePeerText } from '../src/core/log.js'
 import type { ExecRequest, WindowSize } from '../src/core/types.js'
 import { DockerHttpAgent, HijackSocket } from './hijack-socket.js'
 
@@ -41,7 +48,6 @@ const DETACH_KEYS = Array.from({ length: 8 }, () => 'ctrl-^,ctrl-@,ctrl-_,ctrl-@
 const MEANING: Readonly<Record<number, ErrorCode>> = { 400: 'BAD_REQUEST', 404: 'TARGET_GONE', 409: 'TARGET_NOT_RUNNING' }
 
 export class DockerApi {
-  readonly #docker: Docker
   readonly #agent: DockerHttpAgent
   readonly #socketPath: string
 
@@ -49,9 +55,6 @@ export class DockerApi {
   constructor(socketPath: string) {
     this.#socketPath = socketPath
     this.#agent = new DockerHttpAgent(socketPath)
-    // host and protocol are named so that DOCKER_HOST and DOCKER_CERT_PATH of the environment cannot turn them.
-    const options = { socketPath, host: undefined, protocol: 'http' as const, agent: this.#agent }
-    this.#docker = new Docker(options)
   }
 
   /** @returns the exec's id @throws OpsError TARGET_GONE, TARGET_NOT_RUNNING, TARGET_UNREACHABLE, BAD_REQUEST */
@@ -69,7 +72,7 @@ export class DockerApi {
       ...(tty ? { DetachKeys: DETACH_KEYS } : {}),
       ...consoleSize(request),
     }
-    const answer = await this.#call('POST', `/containers/${encodeURIComponent(containerId)}/exec`, `start a program in ${containerId}`, signal, { _body: body })
+    const answer = await this.#call('POST', `/containers/${encodeURIComponent(containerId)}/exec`, `start a program in ${containerId}`, signal, body)
     return (answer as { Id: string }).Id
   }
 
@@ -79,7 +82,7 @@ export class DockerApi {
    */
   async startExec(execId: string, request: ExecRequest): Promise<HijackSocket> {
     const body = { Detach: false, Tty: request.pty !== undefined, ...consoleSize(request) }
-    const socket = await this.#call('POST', `/exec/${execId}/start`, `start exec ${execId}`, new AbortController().signal, { _body: body }, true)
+    const socket = await this.#call('POST', `/exec/${execId}/start`, `start exec ${execId}`, new AbortController().signal, body, true)
     if (!(socket instanceof HijackSocket)) throw new OpsError('PROTOCOL_ERROR', `Cannot start exec ${execId}: docker did not hand over the connection`)
     socket.hijack()
     return socket
@@ -92,7 +95,7 @@ export class DockerApi {
    */
   async resizeExec(execId: string, size: WindowSize, signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#call('POST', `/exec/${execId}/resize?`, `resize exec ${execId}`, signal, { _query: { h: size.rows, w: size.columns }, _body: {} })
+      await this.#call('POST', `/exec/${execId}/resize?h=${size.rows}&w=${size.columns}`, `resize exec ${execId}`, signal)
       return true
     } catch (error) {
       if (signal.aborted) throw abortReason(signal)
@@ -132,8 +135,10 @@ export class DockerApi {
    * Ends, or throws, when the connection breaks or `signal` aborts.
    */
   async *events(signal: AbortSignal): AsyncGenerator<DockerEvent> {
-    const query = { filters: JSON.stringify({ type: ['container'], event: CONTAINER_EVENTS }) }
-    const stream = (await this.#dial({ method: 'GET', path: '/events?', isStream: true, abortSignal: signal, options: query })) as IncomingMessage
+    const filters = encodeURIComponent(JSON.stringify({ type: ['container'], event: CONTAINER_EVENTS }))
+    const { response: stream } = await this.#send('GET', `/events?filters=${filters}`, signal)
+    if (stream.statusCode !== 200)
+      throw new OpsError('TARGET_UNREACHABLE', `Cannot follow the events of docker: it answered ${stream.statusCode}: ${await readMessage(stream)}`)
     yield { action: 'connected', containerId: '', attributes: {} }
     let rest = ''
     for await (const chunk of stream.setEncoding('utf8')) {
@@ -150,7 +155,8 @@ export class DockerApi {
     this.#agent.destroy()
   }
 
-  async #call(method: string, path: string, what: string, signal: AbortSignal, options?: object, hijack = false): Promise<unknown> {
+  /** @returns the answer's JSON, or with `hijack` the connection */
+  async #call(method: string, path: string, what: string, signal: AbortSignal, body?: object, hijack = false): Promise<unknown> {
     if (signal.aborted) throw abortReason(signal)
     // An own controller: the caller's signal must not destroy a connection that was handed over long ago.
     const request = new AbortController()
@@ -158,36 +164,73 @@ export class DockerApi {
     const limit = setTimeout(abort, REQUEST_LIMIT_MS)
     signal.addEventListener('abort', abort, { once: true })
     try {
-      return await this.#dial({ method, path, hijack, isStream: false, abortSignal: request.signal, ...(options ? { options } : {}) })
+      const { response, socket } = await this.#send(method, path, request.signal, body, hijack)
+      if (socket) return socket
+      const status = response.statusCode ?? 0
+      if (status >= 200 && status < 300) return await readJson(response)
+      throw new OpsError(MEANING[status] ?? 'TARGET_UNREACHABLE', `Cannot ${what}: docker answered ${status}: ${await readMessage(response)}`)
     } catch (error) {
       if (signal.aborted) throw abortReason(signal)
-      throw this.#explain(what, error as DialError)
+      if (error instanceof OpsError) throw error
+      const reason = request.signal.aborted ? `no answer in ${REQUEST_LIMIT_MS / 1000} s` : (error as Error).message
+      throw new OpsError('TARGET_UNREACHABLE', `Cannot ${what} through "${this.#socketPath}": ${reason}`, { cause: error })
     } finally {
       clearTimeout(limit)
       signal.removeEventListener('abort', abort)
     }
   }
 
-  /** dockerode's own methods take 201 for a failure of resize, and some take no signal: so its modem is asked directly. */
-  #dial(options: { method: string; path: string; isStream: boolean; abortSignal: AbortSignal; hijack?: boolean; options?: object }): Promise<unknown> {
-    const statusCodes = { 200: true, 201: true, 204: true }
+  /** Resolves at the head of the answer. */
+  #send(method: string, path: string, signal: AbortSignal, body?: object, hijack = false): Promise<{ response: IncomingMessage; socket?: Socket }> {
+    const content = body === undefined ? '' : JSON.stringify(body)
+    const headers = {
+      // The daemon refuses requests without one; over a unix socket it means nothing.
+      Host: 'docker',
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...(method === 'POST' ? { 'Content-Length': Buffer.byteLength(content) } : {}),
+      ...(hijack ? { Connection: 'Upgrade', Upgrade: 'tcp' } : {}),
+    }
     return new Promise((resolve, reject) => {
-      this.#docker.modem.dial({ ...options, statusCodes }, (error: unknown, result: unknown) => (error ? reject(error) : resolve(result)))
+      const request = httpRequest({ agent: this.#agent, method, path, headers, signal })
+      request.on('error', reject)
+      request.on('response', (response) => resolve({ response }))
+      request.on('upgrade', (response, socket: Socket, head) => {
+        if (head.length > 0) socket.unshift(head)
+        resolve({ response, socket })
+      })
+      request.end(content)
     })
-  }
-
-  #explain(what: string, error: DialError): OpsError {
-    const status = error.statusCode
-    const reason = status === undefined ? error.message : (error.json?.message ?? error.message)
-    if (status === undefined) return new OpsError('TARGET_UNREACHABLE', `Cannot ${what} through "${this.#socketPath}": ${reason}`, { cause: error })
-    const code = MEANING[status] ?? 'TARGET_UNREACHABLE'
-    return new OpsError(code, `Cannot ${what}: docker answered ${status}: ${reason}`, { cause: error })
   }
 }
 
-interface DialError extends Error {
-  readonly statusCode?: number
-  readonly json?: { readonly message?: string }
+/** Answers of the daemon are small, but a list of containers is some KiB for each. */
+const ANSWER_BYTES = 64 * 1024 * 1024
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of response as AsyncIterable<Buffer>) {
+    parts.push(part)
+    bytes += part.length
+    if (bytes > ANSWER_BYTES) throw new OpsError('PROTOCOL_ERROR', `docker answered with more than ${ANSWER_BYTES} bytes`)
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  const text = await readBody(response)
+  try {
+    return text === '' ? undefined : JSON.parse(text)
+  } catch (error) {
+    throw new OpsError('PROTOCOL_ERROR', `docker answered with something that is no JSON: ${escapePeerText(text, 100)}`, { cause: error })
+  }
+}
+
+/** `{"message": "…"}` in the daemon's errors. */
+async function readMessage(response: IncomingMessage): Promise<string> {
+  const text = await readBody(response)
+  const match = /"message"\s*:\s*("(?:[^"\\]|\\.)*")/.exec(text)
+  return escapePeerText(match?.[1] === undefined ? text.trim() : String(JSON.parse(match[1])))
 }
 
 /** From API 1.42 on the terminal has its size from the start; older daemons pass over the field. */

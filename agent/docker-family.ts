@@ -1,25 +1,10 @@
-/** How the agent reaches the processes of an exec: by host pid where it sees them, else by a second exec beside it. */
-import { readFileSync } from 'node:fs'
+/** How the agent reaches the processes of an exec whose host pids it cannot see: by a second exec beside it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DockerApi } from './docker-api.js'
 import { type Family, signalName } from './family.js'
-import { type ProcessEntry, readProcess } from './processes.js'
 
 /** Set in the environment of execs whose host pids the agent cannot see, to find them again from inside. */
 export const MARK_VARIABLE = 'DOCKIN_EXEC'
-
-/**
- * The process with this host pid, when it is one of the container's. Without the host's pid namespace the same number
- * belongs to something else, which must not be killed: so the container's id has to stand in its cgroup.
- */
-export function processInContainer(pid: number, containerId: string, root = '/proc'): ProcessEntry | undefined {
-  try {
-    if (!readFileSync(`${root}/${pid}/cgroup`, 'latin1').includes(containerId)) return undefined
-  } catch {
-    return undefined
-  }
-  return readProcess(pid, root)
-}
 
 /** Sends $1 to every process whose environment has the mark $2; prints how many there were. Needs sh and grep in the image. */
 const KILL_SCRIPT = `n=0; for e in /proc/[0-9]*/environ; do

@@ -13,10 +13,10 @@ import type { Logger } from '../src/core/log.js'
 import type { ExecRequest, ExitStatus, RemoteProcess, WindowSize } from '../src/core/types.js'
 import { DockerDemux } from './demux.js'
 import type { DockerApi, ExecState } from './docker-api.js'
-import { processInContainer, SideFamily } from './docker-family.js'
+import { SideFamily } from './docker-family.js'
 import { type Family, HostFamily, type PidWatch } from './family.js'
 import type { HijackSocket } from './hijack-socket.js'
-import { endedLeader, type ProcessTable } from './processes.js'
+import { endedLeader, type ProcessEntry, type ProcessTable, readProcess } from './processes.js'
 import { endAfterTail, RawOutput } from './raw-output.js'
 import { startFailure } from './start-failure.js'
 
@@ -41,7 +41,6 @@ const EOT = Buffer.of(4)
 /** What all execs of a runtime share. */
 export interface DockerHost {
   readonly api: DockerApi
-  readonly table: ProcessTable
   readonly watch: PidWatch
   readonly log: Logger
 }
@@ -49,8 +48,8 @@ export interface DockerExec {
   readonly containerId: string
   readonly execId: string
   readonly request: ExecRequest
-  /** Value of MARK_VARIABLE in its environment, where host pids cannot be seen. */
-  readonly mark?: string
+  /** The container's processes, where host pids can be seen; else the value of MARK_VARIABLE in its environment. */
+  readonly found: ProcessTable | string
 }
 
 export class DockerProcess implements RemoteProcess {
@@ -67,7 +66,9 @@ export class DockerProcess implements RemoteProcess {
   readonly #started: Promise<void>
   /** Aborted once the program has ended or the process was closed: nothing waits for it any longer. */
   readonly #over = new AbortController()
-  #status: ExitStatus | undefined
+  /** Once known. */
+  #pid = 0
+  #leader: ProcessEntry | undefined
   #outputEnded = false
   #wanted: WindowSize | undefined
   #sizeCame: () => void = () => {}
@@ -141,9 +142,7 @@ export class DockerProcess implements RemoteProcess {
       })
       for (const event of ['end', 'close']) this.#socket.once(event, () => resolve(false))
     })
-    const stands = this.#firstSize()
-      .then((size) => api.resizeExec(this.#exec.execId, size, this.#over.signal))
-      .catch(() => false)
+    const stands = this.#setFirstSize().catch(() => false)
     if (await Promise.race([stands, output])) return
     const limit = AbortSignal.any([this.#over.signal, AbortSignal.timeout(START_LIMIT_MS)])
     for (let waitMs = 2; !limit.aborted; waitMs = Math.min(waitMs * 2, 250)) {
@@ -157,15 +156,22 @@ export class DockerProcess implements RemoteProcess {
     throw new OpsError('TARGET_UNREACHABLE', `Cannot start exec ${this.#exec.execId}: docker did not say whether it runs`)
   }
 
-  /** A caller may say its size a moment after the request; there is time for it while runc works. */
-  async #firstSize(): Promise<WindowSize> {
+  /**
+   * Resolves once the exec stands or has failed. A caller may say its size a moment after the request; there is time for
+   * it while runc works.
+   */
+  async #setFirstSize(): Promise<boolean> {
     const { pty } = this.#exec.request
-    if (!pty) return NO_SIZE
-    if (pty.size.columns > 0) return pty.size
-    await Promise.race([sleep(SIZE_GRACE_MS), new Promise<void>((resolve) => (this.#sizeCame = resolve))])
-    const size = this.#wanted ?? NO_SIZE
-    this.#wanted = undefined
-    return size
+    let size = pty?.size ?? NO_SIZE
+    if (size.columns === 0) {
+      await Promise.race([sleep(SIZE_GRACE_MS), new Promise<void>((resolve) => (this.#sizeCame = resolve))])
+      size = this.#wanted ?? NO_SIZE
+      this.#wanted = undefined
+    }
+    const stands = await this.#host.api.resizeExec(this.#exec.execId, size, this.#over.signal)
+    // The daemon may know the exec before its terminal stands, and then refuses: so it is asked again once it runs.
+    if (!stands && pty) this.resize(this.#wanted ?? size)
+    return stands
   }
 
   async #failure(): Promise<OpsError> {
@@ -186,9 +192,9 @@ export class DockerProcess implements RemoteProcess {
     try {
       await Promise.race([this.#outputEnd, this.#watchPid()])
       const state = await this.#untilEnded()
-      this.#status = { kind: 'exited', code: state.exitCode ?? 0 }
+      this.#pid = state.pid
       if (this.#output instanceof RawOutput) endAfterTail(this.#output, this.#outputEnd).catch((error) => this.#host.log.warn({ error }, 'docker.tail.failed'))
-      return this.#status
+      return { kind: 'exited', code: state.exitCode ?? 0 }
     } finally {
       this.#over.abort()
       if (this.#outputEnded) this.#socket.destroy()
@@ -201,7 +207,7 @@ export class DockerProcess implements RemoteProcess {
     while (!this.#outputEnded && !this.#socket.destroyed) {
       const { pid, running } = await this.#host.api.inspectExec(this.#exec.execId, this.#over.signal)
       if (!running) return
-      if (pid > 0 && this.#exec.mark === undefined && processInContainer(pid, this.#exec.containerId)) return this.#host.watch.untilGone(pid, this.#over.signal)
+      if (pid > 0 && typeof this.#exec.found !== 'string') return this.#host.watch.untilGone(pid, this.#over.signal)
       await Promise.race([sleep(INSPECT_INTERVAL_MS), this.#outputEnd])
     }
   }
@@ -220,9 +226,7 @@ export class DockerProcess implements RemoteProcess {
   async #close(): Promise<void> {
     const { log } = this.#host
     try {
-      // What ended by itself, output and all, may have left jobs behind that were detached from it on purpose (nohup with its
-      // output in a file); they live on, as they do under sshd. A job that still holds the session's output is part of it.
-      if (!(this.#status && this.#outputEnded)) await this.#endFamily()
+      await this.#endFamily()
       await Promise.race([this.exit, sleep(STATUS_LIMIT_MS)])
     } catch (error) {
       log.warn({ error, exec: this.#exec.execId }, 'docker.close.failed')
@@ -249,23 +253,31 @@ export class DockerProcess implements RemoteProcess {
 
   /** The program's family; undefined when the program never ran. */
   async #family(): Promise<Family | undefined> {
-    const { api, table } = this.#host
-    const { execId, containerId, mark } = this.#exec
+    const { api } = this.#host
+    const { execId, containerId, found } = this.#exec
     try {
       await this.#started
     } catch (error) {
       if (error instanceof OpsError && error.code !== 'TARGET_UNREACHABLE') return undefined
       throw error
     }
-    if (mark !== undefined) return new SideFamily(api, containerId, mark)
+    if (typeof found === 'string') return new SideFamily(api, containerId, found)
+    if (this.#pid > 0) return this.#hostFamily(found, this.#pid)
     const stop = AbortSignal.timeout(10_000)
     for (let waitMs = 2; !stop.aborted; waitMs *= 2) {
       const state = await api.inspectExec(execId, stop)
-      if (state.pid > 0) return new HostFamily(table, processInContainer(state.pid, containerId) ?? endedLeader(state.pid))
+      if (state.pid > 0) return this.#hostFamily(found, state.pid)
       if (!state.running) return undefined
       await sleep(waitMs)
     }
     throw abortReason(stop)
+  }
+
+  /** By its leader; one that is found once stands for its pid from then on, and may end. */
+  #hostFamily(table: ProcessTable, pid: number): Family {
+    this.#pid = pid
+    this.#leader ??= readProcess(pid)
+    return new HostFamily(table, this.#leader ?? endedLeader(pid))
   }
 
   async #applySize(): Promise<void> {

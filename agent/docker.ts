@@ -3,45 +3,51 @@ import { randomBytes } from 'node:crypto'
 import { abortReason, OpsError } from '../src/core/errors.js'
 import type { Logger } from '../src/core/log.js'
 import type { ContainerRuntime, ExecRequest, NodeContainer, RemoteProcess } from '../src/core/types.js'
+import { containerTable } from './container-processes.js'
 import { DockerContainers } from './containers.js'
 import { DockerApi } from './docker-api.js'
-import { MARK_VARIABLE, processInContainer } from './docker-family.js'
+import { MARK_VARIABLE } from './docker-family.js'
 import { type DockerHost, DockerProcess } from './docker-process.js'
 import { PidWatch } from './family.js'
-import { ProcessTable } from './processes.js'
+import type { ProcessTable } from './processes.js'
 
 export interface DockerRuntimeOptions {
   /** "unix:///var/run/docker.sock", the default, or a path. */
   readonly docker?: string
   readonly log: Logger
-  /** Whether container processes stand in this process's /proc (hostPID). Found out at the first exec when absent. */
+  /** False: do not look for container processes in this process's /proc, although they may stand there (hostPID). */
   readonly hostPids?: boolean
 }
+
+/** Containers whose place is remembered; a node runs some hundred at most, the rest have ended. */
+const TABLES_MAX = 2000
 
 export class DockerRuntime implements ContainerRuntime {
   readonly scheme = 'docker'
   readonly #host: DockerHost
   readonly #containers: DockerContainers
   readonly #running = new Set<DockerProcess>()
-  #hostPids: Promise<boolean> | undefined
+  readonly #seesHostPids: boolean
+  readonly #tables = new Map<string, ProcessTable>()
 
   /** @throws OpsError CONFIG_INVALID for anything but a unix socket: an open docker port is root on the node */
   constructor(options: DockerRuntimeOptions) {
     const api = new DockerApi(socketPath(options.docker ?? 'unix:///var/run/docker.sock'))
-    this.#host = { api, table: new ProcessTable(), watch: new PidWatch(), log: options.log }
+    this.#host = { api, watch: new PidWatch(), log: options.log }
     this.#containers = new DockerContainers(api, options.log)
-    if (options.hostPids !== undefined) this.#hostPids = Promise.resolve(options.hostPids)
+    this.#seesHostPids = options.hostPids ?? true
   }
 
   async exec(containerId: string, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
     if (signal.aborted) throw abortReason(signal)
     if (request.argv.length === 0) throw new OpsError('BAD_REQUEST', 'Cannot start a program: no command was given', { detail: 'no command was given' })
-    const mark = (await this.#seesPids(containerId, signal)) ? undefined : randomBytes(12).toString('hex')
-    const marked = mark === undefined ? request : { ...request, env: { ...request.env, [MARK_VARIABLE]: mark } }
+    const table = await this.#tableOf(containerId, signal)
+    const found = table ?? randomBytes(12).toString('hex')
+    const marked = typeof found === 'string' ? { ...request, env: { ...request.env, [MARK_VARIABLE]: found } } : request
     const { api } = this.#host
     const execId = await api.createExec(containerId, marked, signal)
     const socket = await api.startExec(execId, marked)
-    const process = new DockerProcess(this.#host, { containerId, execId, request, ...(mark === undefined ? {} : { mark }) }, socket)
+    const process = new DockerProcess(this.#host, { containerId, execId, request, found }, socket)
     return this.#keep(process, signal)
   }
 
@@ -89,15 +95,17 @@ export class DockerRuntime implements ContainerRuntime {
     return process
   }
 
-  #seesPids(containerId: string, signal: AbortSignal): Promise<boolean> {
-    this.#hostPids ??= this.#host.api.containerPid(containerId, signal).then(
-      (pid) => processInContainer(pid, containerId) !== undefined,
-      (error) => {
-        this.#hostPids = undefined
-        throw error
-      },
-    )
-    return this.#hostPids
+  /** The container's processes, asked for once; undefined where host pids cannot be seen. */
+  async #tableOf(containerId: string, signal: AbortSignal): Promise<ProcessTable | undefined> {
+    if (!this.#seesHostPids) return undefined
+    const known = this.#tables.get(containerId)
+    if (known) return known
+    const table = containerTable(await this.#host.api.containerPid(containerId, signal), containerId)
+    if (!table) return undefined
+    this.#tables.set(containerId, table)
+    const [oldest] = this.#tables.keys()
+    if (this.#tables.size > TABLES_MAX && oldest !== undefined) this.#tables.delete(oldest)
+    return table
   }
 }
 

@@ -24,8 +24,16 @@ const SIZE_LIMIT_MS = 200
 /**
  * Runs it to its end; never rejects. When the connection goes, or `stop` aborts, the program and all it started is ended.
  * The program is started while the caller still opens its streams; its output waits in bounded buffers until they stand.
+ * @param release lets the connection's socket end; called once nothing of the program is left
  */
-export async function runExec(runtime: AgentRuntime, plan: ExecPlan, connection: SpdyConnection, stop: AbortSignal, log: Logger): Promise<void> {
+export async function runExec(
+  runtime: AgentRuntime,
+  plan: ExecPlan,
+  connection: SpdyConnection,
+  release: () => void,
+  stop: AbortSignal,
+  log: Logger,
+): Promise<void> {
   const startedMs = performance.now()
   const gone = new AbortController()
   const ended = AbortSignal.any([stop, gone.signal])
@@ -49,6 +57,7 @@ export async function runExec(runtime: AgentRuntime, plan: ExecPlan, connection:
       (process) => process.close(),
       () => {},
     )
+    release()
   }
   const how = outcome instanceof OpsError ? { code: outcome.code, reason: outcome.message } : { status: outcome }
   log.info({ ...how, bytesIn: counts.in, bytesOut: counts.out, ms: Math.round(performance.now() - startedMs) }, 'exec.end')

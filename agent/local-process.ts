@@ -40,8 +40,6 @@ abstract class LocalProcess implements RemoteProcess {
   }
 
   abstract resize(size: WindowSize): void
-  /** Ended, and all its output has come: jobs that were detached from it on purpose live on, as they do under sshd. */
-  protected abstract get endedByItself(): boolean
   protected abstract release(): void | Promise<void>
 
   kill(signal: string): void {
@@ -55,7 +53,7 @@ abstract class LocalProcess implements RemoteProcess {
 
   async #close(): Promise<void> {
     try {
-      const left = this.endedByItself ? 0 : await this.#family.end()
+      const left = await this.#family.end()
       if (left > 0) this.host.log.warn({ left }, 'local.close.left-behind')
     } catch (error) {
       this.host.log.warn({ error }, 'local.close.failed')
@@ -94,24 +92,14 @@ export class PipedProcess extends LocalProcess {
   readonly stderr: Readable
   readonly exit: Promise<ExitStatus>
   readonly #child: Piped
-  #hasExited = false
-  #open = 2
 
   constructor(host: LocalHost, child: Piped, exit: Promise<ExitStatus>) {
     super(host, child.pid ?? 0)
     this.#child = child
-    this.stdout = child.stdout
-    this.stderr = child.stderr
-    for (const lane of [child.stdout, child.stderr]) {
-      // Whoever reads a lane hears of its failure; one that nobody reads yet must not bring the program down.
-      lane.on('error', () => {})
-      lane.once('end', () => {
-        this.#open--
-      })
-    }
-    this.exit = exit.finally(() => {
-      this.#hasExited = true
-    })
+    // Read at once: node throws away, at the program's end, what its streams hold that nobody reads yet.
+    this.stdout = new RawOutput(child.stdout).stdout
+    this.stderr = new RawOutput(child.stderr).stdout
+    this.exit = exit
     // Input that a program does not read any more is dropped.
     child.stdin.on('error', () => {})
     this.stdin = new Writable({
@@ -123,13 +111,9 @@ export class PipedProcess extends LocalProcess {
 
   override resize(): void {}
 
-  protected override get endedByItself(): boolean {
-    return this.#hasExited && this.#open === 0
-  }
-
   protected override release(): void {
     this.stdin.destroy()
-    this.#child.stdin.destroy()
+    for (const pipe of this.#child.stdio) pipe?.destroy()
     this.stdout.destroy()
     this.stderr.destroy()
   }
@@ -141,8 +125,6 @@ export class TerminalProcess extends LocalProcess {
   readonly stdout: Readable
   readonly exit: Promise<ExitStatus>
   readonly #pty: Pty
-  #hasExited = false
-  #hasEnded = false
 
   constructor(host: LocalHost, pty: Pty) {
     super(host, pty.pid)
@@ -150,14 +132,10 @@ export class TerminalProcess extends LocalProcess {
     const output = new RawOutput(pty.output, () => pty.rest())
     this.stdout = output.stdout
     const ended = new Promise<void>((resolve) => {
-      pty.output.once('end', () => {
-        this.#hasEnded = true
-        resolve()
-      })
+      pty.output.once('end', resolve)
       pty.output.once('close', resolve)
     })
     this.exit = pty.exit.then(async (status) => {
-      this.#hasExited = true
       endAfterTail(output, ended).catch((error) => host.log.warn({ error }, 'local.tail.failed'))
       return status
     })
@@ -179,10 +157,6 @@ export class TerminalProcess extends LocalProcess {
     } catch (error) {
       this.host.log.debug({ error }, 'local.resize.failed')
     }
-  }
-
-  protected override get endedByItself(): boolean {
-    return this.#hasExited && this.#hasEnded
   }
 
   protected override async release(): Promise<void> {

@@ -2,7 +2,7 @@
  * What runs on this machine, read from /proc, and how to end all that one program started.
  * A container's processes stand in the host's /proc under host pids when the agent shares the host's pid namespace.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 
 export interface ProcessEntry {
@@ -31,13 +31,33 @@ export function parseStat(line: string): ProcessEntry | undefined {
 
 /** One process of `root`; undefined when it does not exist or has ended. */
 export function readProcess(pid: number, root = '/proc'): ProcessEntry | undefined {
+  let file: number
   try {
-    return parseStat(readFileSync(`${root}/${pid}/stat`, 'latin1'))
+    file = openSync(`${root}/${pid}/stat`, 'r')
   } catch {
     return undefined
   }
+  // Half the time of readFileSync, which first asks for a size that files of /proc do not have.
+  const buffer = Buffer.allocUnsafe(STAT_BYTES)
+  try {
+    return parseStat(buffer.toString('latin1', 0, readSync(file, buffer)))
+  } catch {
+    // ESRCH: it ended between the two calls.
+    return undefined
+  } finally {
+    closeSync(file)
+  }
 }
 
+/** The pids in `root`. */
+export function allPids(root = '/proc'): number[] {
+  return readdirSync(root)
+    .filter((name) => name >= '0' && name < ':')
+    .map(Number)
+}
+
+/** A line has 52 numbers at most and a name of at most 64 bytes. */
+const STAT_BYTES = 2048
 /** How many processes are read before other work gets its turn: about 1 ms. */
 const READ_SLICE = 64
 
@@ -46,12 +66,15 @@ const READ_SLICE = 64
  * table: callers that arrive while a walk runs share the next one.
  */
 export class ProcessTable {
+  readonly #list: () => readonly number[]
   readonly #root: string
   #running: Promise<ProcessSnapshot> | undefined
   #next: Promise<ProcessSnapshot> | undefined
 
-  constructor(root = '/proc') {
+  /** @param list the pids to look at; default all */
+  constructor(list?: () => readonly number[], root = '/proc') {
     this.#root = root
+    this.#list = list ?? (() => allPids(root))
   }
 
   /** The table as it is at some moment after this call. */
@@ -72,11 +95,10 @@ export class ProcessTable {
   }
 
   async #walk(): Promise<ProcessSnapshot> {
-    const pids = readdirSync(this.#root).filter((name) => name >= '0' && name < ':')
     const table = new Map<number, ProcessEntry>()
-    for (const [index, pid] of pids.entries()) {
+    for (const [index, pid] of this.#list().entries()) {
       if (index % READ_SLICE === READ_SLICE - 1) await setImmediate()
-      const entry = readProcess(Number(pid), this.#root)
+      const entry = readProcess(pid, this.#root)
       if (entry) table.set(entry.pid, entry)
     }
     return table

@@ -1,4 +1,4 @@
-/** The output of a program with a terminal: one lane, and a source that waits when the lane is full. */
+/** An output that is one lane: of a terminal, or of a pipe. Its source waits when the lane is full. */
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OpsError } from '../src/core/errors.js'
@@ -26,7 +26,7 @@ export class RawOutput {
       this.end()
     })
     source.on('error', (error: Error) => this.fail(broke(error)))
-    source.on('close', () => this.fail(new OpsError('PROTOCOL_ERROR', 'The terminal closed before its output ended')))
+    source.on('close', () => this.fail(new OpsError('PROTOCOL_ERROR', 'An output closed before it ended')))
   }
 
   /** Bytes seen so far; with `isWaiting` it tells a quiet source from one that may not speak. */
@@ -83,5 +83,5 @@ export async function endAfterTail(output: RawOutput, ended: Promise<void>): Pro
 }
 
 function broke(error: Error): OpsError {
-  return new OpsError('PROTOCOL_ERROR', `The terminal broke: ${error.message}`, { cause: error })
+  return new OpsError('PROTOCOL_ERROR', `An output broke: ${error.message}`, { cause: error })
 }

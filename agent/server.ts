@@ -9,6 +9,7 @@ import { refusalBody } from '../src/wire/spdy/refusal.js'
 import { AGENT_HEADER, upgradeServer } from '../src/wire/spdy/upgrade-server.js'
 import { type AskedExec, isExecPath, parseExec } from './exec-request.js'
 import { type AgentRuntime, runExec } from './exec-session.js'
+import { holdEnd } from './held-end.js'
 import { type AgentAuth, type AgentListen, createListener, gatewayOf, listenOn } from './listener.js'
 
 export interface AgentOptions {
@@ -160,11 +161,19 @@ class Agent implements RunningAgent {
       const found = await this.#find(asked)
       if (socket.destroyed) throw new OpsError('CLIENT_GONE', 'The caller left')
       const { connection } = upgradeServer(request, socket, head)
+      const release = holdEnd(socket)
       socket.off('error', onError)
       // Words after the first may be secrets (mysql -p…); what was asked for stands in the gateway's audit.
       const { argv, pty } = asked.request
       log.info({ program: escapePeerText(argv[0] ?? ''), words: argv.length, tty: pty !== undefined, container: found.id.slice(0, 12) }, 'exec.start')
-      const running = runExec(this.#options.runtime, { containerId: found.id, request: asked.request, lanes: asked.lanes }, connection, this.#stop.signal, log)
+      const running = runExec(
+        this.#options.runtime,
+        { containerId: found.id, request: asked.request, lanes: asked.lanes },
+        connection,
+        release,
+        this.#stop.signal,
+        log,
+      )
       this.#running.add(running)
       await running.finally(() => this.#running.delete(running))
     } catch (thrown) {

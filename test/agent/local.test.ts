@@ -70,6 +70,14 @@ test('the pods are listed, and another is gone', async () => {
 test('stdout, stderr and the exit code come apart', async () => {
   assert.deepEqual(await run(['sh', '-c', 'echo out; echo err >&2; exit 7']), { code: 7, out: 'out\n', err: 'err\n' })
 })
+test('output of a program that has ended waits for its reader', async () => {
+  const process = await start(['sh', '-c', 'head -c 150000 /dev/zero; echo err >&2'])
+  assert.equal(await exitOf(process), 0)
+  await sleep(50)
+  assert.ok(process.stderr)
+  assert.deepEqual(await Promise.all([buffer(process.stdout).then((all) => all.length), text(process.stderr)]), [150_000, 'err\n'])
+  await process.close()
+})
 test('the end of stdin reaches the program and its output still comes', async () => {
   const process = await start(['sh', '-c', 'wc -c; echo done'])
   process.stdin.end(Buffer.alloc(3_000_000))
@@ -103,11 +111,11 @@ test('closing the runtime ends what runs', async () => {
   assert.deepEqual(await process.exit, { kind: 'signaled', signal: 'HUP', coreDumped: false })
   assert.deepEqual(processes(`sleep ${mark}`), [])
 })
-test('a job that was detached from a session that ended by itself lives on', async () => {
+test('a job that was left behind by a session that ended by itself is ended when it is closed', async () => {
   const mark = nextMark()
-  await run(['sh', '-c', `sleep ${mark} >/dev/null 2>&1 </dev/null &`])
-  const [left = ''] = processes(`sleep ${mark}`)
-  process.kill(Number.parseInt(left, 10))
+  const { code } = await run(['sh', '-c', `sleep ${mark} >/dev/null 2>&1 </dev/null & exit 4`])
+  assert.equal(code, 4)
+  assert.deepEqual(processes(`sleep ${mark}`), [])
 })
 test('a job that holds the output of a session is ended with it', async () => {
   const mark = nextMark()
