@@ -23,7 +23,7 @@ const OPAQUE: ReadonlyMap<string, string> = new Map(
       'su runuser sg newgrp login ssh slogin mosh autossh sshpass dbclient telnet rlogin rsh ftp sftp lftp ncftp socat script scriptlive screen tmux byobu dtach abduco zellij at batch crontab ' +
       'chroot unshare nsenter setpriv capsh pkexec gosu su-exec systemd-run systemd-nspawn machinectl setarch linux32 linux64 i386 x86_64 numactl prlimit cgexec firejail bwrap schroot proot fakeroot fakechroot ' +
       'eatmydata catchsegv start-stop-daemon daemonize daemon run-parts runit runsv runsvdir chpst softlimit setuidgid envdir envuidgid multilog tini dumb-init s6-setuidgid supervisord supervisorctl ' +
-      'coreutils sbase-box ubase-box strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
+      'coreutils sbase-box ubase-box systemd-inhibit runcon schedtool trickle hyperfine openrc-run catatonit choom uclampset coresched nocache vipe vidir zrun lckdo dotlockfile setlock timelimit apptainer singularity buildah sem caffeinate openvt switch_root pivot_root genv gnice gnohup gtimeout gstdbuf gxargs gfind strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
       'docker podman nerdctl crictl ctr runc crun lxc lxc-attach virsh vagrant ansible ansible-playbook salt salt-call puppet chef-client terraform helm ' +
       'ld.so logrotate anacron cron crond dhclient udhcpc udhcpd pppd openvpn inetd xinetd tcpsvd udpsvd fakeidentd ifup ifdown ifplugd mdev udevadm hwclock-exec init telinit linuxrc chpasswd-exec',
     'compiles or installs code and runs parts of it':
@@ -72,6 +72,12 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
       bareCluster: true,
     },
     bsdtar: { long: ['use-compress-program'] },
+    fd: { short: 'xX', long: ['exec', 'exec-batch'] },
+    fdfind: { short: 'xX', long: ['exec', 'exec-batch'] },
+    rg: { long: ['pre', 'hostname-bin'] },
+    ag: { long: ['pager'] },
+    ack: { long: ['pager'] },
+    bat: { long: ['pager'] },
     cpio: { long: ['rsh-command'] },
     sort: { long: ['compress-program'] },
     split: { long: ['filter'] },

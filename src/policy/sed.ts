@@ -131,28 +131,28 @@ function skipAddresses(script: string, start: number): number {
   return at + (/^\s*!?\s*/.exec(script.slice(at))?.[0].length ?? 0)
 }
 /**
- * Index after the next unescaped `delimiter`. Whether a delimiter inside `[...]` ends the pattern differs between seds, so a
- * bracket that holds one is not read.
+ * Index after the next `delimiter` that is neither escaped nor in a bracket: GNU and busybox sed both take `[^/]` whole. A sed
+ * that did not would find a pattern with an open bracket, which is an error. Classes and escapes in such a bracket are read
+ * differently (busybox 1.35), so a bracket with both is not read.
  */
 function endOfPattern(script: string, start: number, delimiter: string): number {
   if (delimiter === '' || delimiter === '\n' || delimiter === '\\') return -1
   for (let i = start; i < script.length; i++) {
     const char = script[i]
     if (char === '\\') i++
-    else if (char === delimiter) {
-      const body = script.slice(start, i).replace(/\\[\s\S]/g, '')
-      const open = body.lastIndexOf('[')
-      return open >= 0 &&
-        !body
-          .slice(open + 1)
-          .replace(/^\^?\]?/, '')
-          .includes(']')
-        ? -1
-        : i + 1
+    else if (char === delimiter) return i + 1
+    else if (char === '[') {
+      SET.lastIndex = i
+      const set = SET.exec(script)?.[0]
+      if (set === undefined) return -1
+      if (set.includes(delimiter) && /[[\\]/.test(set.slice(1))) return -1
+      i += set.length - 1
     }
   }
   return -1
 }
+/** A bracket with its classes: `[a]`, `[^]a]`, `[[:alpha:]_]`. */
+const SET = /\[\^?\]?(?:\[[:.=][a-z]+[:.=]\]|[^\]\n])*\]/y
 function endOfSubstitution(script: string, start: number): number {
   const delimiter = script[start] ?? ''
   const middle = endOfPattern(script, start + 1, delimiter)

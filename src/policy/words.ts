@@ -117,9 +117,11 @@ function enclose(open: string, parts: readonly WordPart[], close: string): Item[
   return [...plain(open), ...parts.flatMap((part) => itemsOfPart(part)), ...plain(close)]
 }
 
+/** Digits, which no IFS that a line may set takes apart. */
+const NUMBER = /^\$(?:[?#$!]|\{[?#$!]\}|\{#\w+\})$/
 const MANY = /^\$(?:[@*]|\{[@*]|\{[^}]*\[[@*]\])/
 function hole(part: WordPart, inQuotes: boolean): Item[] {
-  const splits = part.type === 'ProcessSubstitution' ? false : !inQuotes || MANY.test(part.text)
+  const splits = part.type === 'ProcessSubstitution' || NUMBER.test(part.text) ? false : !inQuotes || MANY.test(part.text)
   const variable = /^\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})$/.exec(part.text)
   const name = variable?.[1] ?? variable?.[2]
   return [{ hole: true, splits, ...(name !== undefined && { variable: name }) }]
