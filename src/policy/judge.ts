@@ -1,5 +1,5 @@
 /** Commands of a line and a rule's list -> verdict. Pure; a white list is enforcement, a black list is a guard rail. */
-import type { CommandEntry, CommandRule, Confidence, Dialect, LineAnalysis } from '../core/types.js'
+import type { CommandEntry, CommandRule, Confidence, Dialect } from '../core/types.js'
 import { type Analysis, analyse, DEFAULT_LIMITS, type Invocation, type Limits } from './analyse.js'
 import { isDenied } from './findings.js'
 import { compileGlobs, type Glob } from './globs.js'
@@ -58,16 +58,6 @@ export function judge(line: string, rule: CommandRule, context: JudgeContext): J
   const refusal = firstRefusal(analysis, rule) ?? (typeof sizes === 'string' ? { reason: sizes } : undefined)
   if (refusal || typeof sizes === 'string') return { verdict: 'deny', ...facts, sizeChecks: [], ...refusal }
   return { verdict: 'allow', ...facts, sizeChecks: sizes }
-}
-
-/** `judge` as createPolicy takes it: an incomplete line is refused there, since nobody is left to complete it. */
-export function judgeForPolicy(
-  line: string,
-  rule: CommandRule,
-  context: Pick<JudgeContext, 'dialect' | 'cwd'>,
-): { readonly allow: boolean; readonly reason?: string; readonly analysis: LineAnalysis } {
-  const { verdict, reason, commands, confidence } = judge(line, rule, context)
-  return { allow: verdict === 'allow', ...(reason !== undefined && { reason }), analysis: { commands, confidence } }
 }
 
 const EMPTY = { commands: [], confidence: 'exact', opaque: false, sizeChecks: [] } as const
