@@ -28,6 +28,9 @@ export interface AgentPoolOptions {
   readonly log: Logger
 }
 
+/** An agent that answered so lately is not away: a flood of execs makes it slow. */
+const BUSY_MS = 10_000
+
 export interface AgentSocket {
   readonly socket: Socket
   /** Opened before it was asked for: the agent may have closed it just now, and a new one would do. */
@@ -55,6 +58,7 @@ interface NodeState {
   failures: number
   /** No connection is tried before; performance.now(). */
   retryAtMs: number
+  answeredAtMs: number
   lastError: OpsError | undefined
 }
 
@@ -99,14 +103,23 @@ export class AgentPool {
   /** The agent answered, whatever it said: nothing is held against it. */
   succeeded(endpoint: AgentEndpoint): void {
     const state = this.#state(endpoint)
+    state.answeredAtMs = performance.now()
     state.failures = 0
     state.retryAtMs = 0
     state.lastError = undefined
   }
 
-  /** The agent did not answer on a connection of ours: it is left alone for a time that doubles, give or take a half. */
+  /**
+   * The agent did not answer on a connection of ours: it is left alone for a time that doubles, give or take a half.
+   * One that has just answered others is busy, not away, and a time-out is not held against it.
+   */
   failed(endpoint: AgentEndpoint, error: OpsError): void {
     const state = this.#state(endpoint)
+    const isTimeout = !(error.cause instanceof Error && 'code' in error.cause)
+    if (isTimeout && performance.now() - state.answeredAtMs < BUSY_MS) {
+      this.#options.log.warn({ node: endpoint.node, address: endpoint.address, reason: error.message }, 'agent.busy')
+      return
+    }
     const delayMs = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** Math.min(state.failures, 10)) * (0.5 + Math.random())
     state.failures++
     state.retryAtMs = performance.now() + delayMs
@@ -124,7 +137,16 @@ export class AgentPool {
   #state(endpoint: AgentEndpoint): NodeState {
     const key = `${endpoint.node} ${endpoint.address}`
     const known = this.#nodes.get(key)
-    const state = known ?? { endpoint, spares: new Map(), refilling: 0, usedAtMs: 0, failures: 0, retryAtMs: 0, lastError: undefined }
+    const state = known ?? {
+      endpoint,
+      spares: new Map(),
+      refilling: 0,
+      usedAtMs: 0,
+      failures: 0,
+      retryAtMs: 0,
+      answeredAtMs: Number.NEGATIVE_INFINITY,
+      lastError: undefined,
+    }
     // Map order is order of use.
     this.#nodes.delete(key)
     this.#nodes.set(key, state)

@@ -16,8 +16,10 @@ export interface AgentExecutorOptions {
   readonly endpoint: (target: Target) => AgentEndpoint | undefined
   /** Mutual TLS; absent only for agents on this machine. */
   readonly tls?: AgentTls
-  /** TCP and TLS, then again the answer to the request. Default 3 s. */
+  /** TCP and TLS. Default 5 s. */
   readonly connectTimeoutMs?: number
+  /** From the request to its answer. Default 15 s: an agent that is asked for many programs at once takes its time. */
+  readonly answerTimeoutMs?: number
   /** See AgentPoolOptions. */
   readonly spares?: number
   /** Agents whose health `ready` asks; one that answers is enough. Default: none, and always ready. */
@@ -27,7 +29,8 @@ export interface AgentExecutorOptions {
   readonly log: Logger
 }
 
-const CONNECT_MS = 3000
+const CONNECT_MS = 5000
+const ANSWER_MS = 15_000
 /** What a socket says that was closed at the other end while we took it for open. */
 const STALE_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 
@@ -85,7 +88,7 @@ export class AgentExecutor implements Executor {
         path,
         protocols: [KUBE_V4],
         wantsWindows: true,
-        timeoutMs: this.#connectTimeoutMs,
+        timeoutMs: this.#options.answerTimeoutMs ?? ANSWER_MS,
       },
       signal,
     )
