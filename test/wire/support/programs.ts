@@ -43,11 +43,15 @@ async function run(argv: readonly string[], lanes: ProgramLanes, env: NodeJS.Pro
 async function runPty(argv: readonly string[], lanes: ProgramLanes): Promise<ExitStatus> {
   const pty = spawnPty(argv[0] ?? '', argv.slice(1), { cols: 80, rows: 24, name: 'xterm' })
   lanes.started?.()
-  lanes.onResize((size) => pty.resize(size.columns, size.rows))
+  let isOver = false
+  lanes.onResize((size) => isOver || pty.resize(size.columns, size.rows))
   lanes.gone.addEventListener('abort', () => pty.kill('SIGKILL'))
   lanes.stdin?.on('data', (chunk: Buffer) => pty.write(chunk.toString()))
   pty.onData((text) => lanes.stdout?.write(text))
   return new Promise((resolve) => {
-    pty.onExit(({ exitCode }) => resolve({ kind: 'exited', code: exitCode }))
+    pty.onExit(({ exitCode }) => {
+      isOver = true
+      resolve({ kind: 'exited', code: exitCode })
+    })
   })
 }
