@@ -9,13 +9,18 @@ export function shellArgv(pty: PtyRequest | undefined): readonly string[] {
 
 /** An exec: the line belongs to the image's /bin/sh, as with sshd it belongs to the login shell. */
 export function execArgv(line: string, pty: PtyRequest | undefined): readonly string[] {
-  const prefix = modes(pty)
-  return prefix === '' ? ['/bin/sh', '-c', line] : ['/bin/sh', '-c', `${prefix}exec /bin/sh -c "$1"`, 'sh', line]
+  return pty ? ['/bin/sh', '-c', `${modes(pty)}exec /bin/sh -c "$1"`, 'sh', line] : ['/bin/sh', '-c', line]
 }
 
+/**
+ * The size is set here too: runtimes set it once the program runs, which is too late for a program that asks at once.
+ * Images without stty keep the defaults.
+ */
 function modes(pty: PtyRequest | undefined): string {
-  const changes = pty ? sttyArguments(pty.modes) : []
-  return changes.length === 0 ? '' : `stty ${changes.map(quoted).join(' ')} 2>/dev/null; `
+  if (!pty) return ''
+  const { columns, rows } = pty.size
+  const changes = ['rows', String(rows), 'cols', String(columns), ...sttyArguments(pty.modes)]
+  return `stty ${changes.map(quoted).join(' ')} 2>/dev/null; `
 }
 
 function quoted(word: string): string {

@@ -131,7 +131,7 @@ class Run {
     // both go into one commit of the log, and both must rest before anything starts
     await Promise.all([this.#journal.opened(grant.rule, pty), verdict && this.#journal.vetted(command ?? '', verdict)])
     if (verdict && !verdict.allow) throw refusal('COMMAND_REFUSED', verdict)
-    if (note !== undefined && pty) this.#tell(note)
+    if (note !== undefined && pty && door === 'shell') this.#tell(note)
     return { target, grant }
   }
 

@@ -1,6 +1,8 @@
 /** The main job against real pods: each behaviour through the node agent and through the API server. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { needs } from '../support/need.js'
 import { run, until, World } from '../support/world.js'
@@ -57,8 +59,6 @@ for (const via of ['agent', 'apiserver'] as const) {
     })
 
     test('a pty has the client’s type and size, and its modes', async () => {
-      const script = `spawn -noecho ssh`
-      assert.ok(script)
       const { stdout } = await run('python3', [
         '-c',
         PTY_RUN,
@@ -106,13 +106,13 @@ for (const via of ['agent', 'apiserver'] as const) {
     test('killing the client leaves no process in the pod', async () => {
       for (const tty of [[], ['-tt']]) {
         const mark = `31${Math.floor(Math.random() * 1e6)}`
-        const { spawn } = await import('node:child_process')
         const client = spawn(
           'ssh',
           [...world.options(), ...tty, '-p', String(world.sshPort), '-l', 'alice+web-0.shop.a', '127.0.0.1', `echo started; sleep ${mark} & sleep ${mark}`],
           { stdio: ['pipe', 'pipe', 'ignore'] },
         )
-        await new Promise<void>((resolve) => client.stdout.once('data', () => resolve()))
+        const [how] = await Promise.race([once(client.stdout, 'data'), once(client, 'close')])
+        assert.ok(Buffer.isBuffer(how), `the client ended with ${how}`)
         client.kill('SIGKILL')
         const ps = async (): Promise<boolean> => !(await world.ssh('alice+web-0.shop.a', 'ps -eo args')).stdout.toString().includes(`\nsleep ${mark}`)
         await until(`sleep ${mark} to be gone (${tty.join('') || 'no tty'})`, ps, 20_000)
