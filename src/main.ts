@@ -18,6 +18,7 @@ interface ServeOptions {
 
 const program = new Command('opserver')
   .description('SSH bastion gateway for containers')
+  .enablePositionalOptions()
   .option('--config <file>', 'serve with this configuration')
   .addOption(new Option('--demo', 'serve the embedded default: shells on this machine as pods').conflicts('config'))
   .option('--data-dir <dir>', 'where the demo keeps its data', 'data')
@@ -29,8 +30,7 @@ program
   .command('check')
   .description('print every mistake in a configuration with file, line and key; exit 1 when there is one')
   .requiredOption('--config <file>', 'the configuration')
-  .action(async (_options: object, command: Command) => {
-    const { config } = command.optsWithGlobals<{ config: string }>()
+  .action(async ({ config }: { config: string }) => {
     const { mistakes, warnings } = await checkConfig(config)
     process.stdout.write(printMistakes(mistakes, warnings))
     if (mistakes.length === 0) process.stdout.write(`${config}: no mistakes\n`)

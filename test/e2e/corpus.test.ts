@@ -25,7 +25,7 @@ describe('the command corpus on real pods', { skip: !existsSync(corpus) ? 'the c
     try {
       await world.start({
         clusters: ['a'],
-        via: process.env['CORPUS_VIA'] === 'apiserver' ? 'apiserver' : 'agent',
+        via: process.env.CORPUS_VIA === 'apiserver' ? 'apiserver' : 'agent',
         users: people.map(({ name }) => ({ name, keys: [key] })),
         rules: people.map(({ name, shell, policy }) => ({
           name: `rule-${name}`,
@@ -60,17 +60,17 @@ describe('the command corpus on real pods', { skip: !existsSync(corpus) ? 'the c
         '--out',
         out,
       ]
-      const only = process.env['CORPUS_ONLY']
+      const only = process.env.CORPUS_ONLY
       const { code, stderr } = await run('python3', [...args, ...(only ? ['--only', only] : [])])
       assert.equal(code, 0, stderr)
       const { counts, bad } = JSON.parse(readFileSync(out, 'utf8')) as { counts: Record<string, number>; bad: unknown[] }
       console.log(JSON.stringify(counts))
       for (const each of bad) console.log(JSON.stringify(each).slice(0, 400))
-      assert.ok((counts['deny'] ?? 0) + (counts['allow'] ?? 0) > 0)
-      assert.equal(counts['not_started'] ?? 0, 0)
-      assert.ok((counts['bypass'] ?? 0) <= (counts['deny'] ?? 0) / 100, `${counts['bypass']} evasions did their harm`)
-      assert.equal(counts['mangled'] ?? 0, 0)
-      assert.ok((counts['log_wrong'] ?? 0) <= (counts['log_checked'] ?? 0) / 50, `${counts['log_wrong']} of ${counts['log_checked']} logs are wrong`)
+      assert.ok((counts.deny ?? 0) + (counts.allow ?? 0) > 0)
+      assert.equal(counts.not_started ?? 0, 0)
+      assert.ok((counts.bypass ?? 0) <= (counts.deny ?? 0) / 100, `${counts.bypass} evasions did their harm`)
+      assert.equal(counts.mangled ?? 0, 0)
+      assert.ok((counts.log_wrong ?? 0) <= (counts.log_checked ?? 0) / 50, `${counts.log_wrong} of ${counts.log_checked} logs are wrong`)
     } finally {
       await world.stop()
     }

@@ -58,7 +58,7 @@ describe('a gateway in operation', { skip: needSsh }, () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>)
-    assert.ok(lines.some((line) => line['msg'] === 'session.close' && typeof line['session'] === 'string'))
+    assert.ok(lines.some((line) => line.msg === 'session.close' && typeof line.session === 'string'))
     assert.doesNotMatch(world.gateway.logs(), /PRIVATE KEY-----\\n\w/)
   })
 })

@@ -64,25 +64,6 @@ describe('refusals', { skip }, () => {
     assert.equal(code, 255)
     assert.match(line(stderr), /nope.*web.*sidecar/)
   })
-  test('a wrong key is refused by ssh itself', async () => {
-    const other = join(world.dir, 'other')
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', other])
-    const { code, stderr } = await world.ssh(
-      'alice+web-0.shop.a',
-      'true',
-      '',
-      '-o',
-      'IdentityFile=none',
-      '-i',
-      other,
-      '-o',
-      'IdentitiesOnly=yes',
-      '-F',
-      '/dev/null',
-    )
-    assert.ok(code === 255 || code === 0)
-    assert.ok(stderr !== undefined)
-  })
   test('an image without a shell still runs a program, and says why a shell cannot be had', async () => {
     makePod('t-static', 'pause:local', '')
     const plain = await world.ssh('alice+t-static.default.a', '/no-such-program --flag')
@@ -111,6 +92,33 @@ describe('refusals', { skip }, () => {
     assert.match(line(stderr), /^dockin: the target cannot be reached.*node-a/)
     await world.startAgent('a', port)
     await until('the agent to be used again', async () => (await world.ssh('alice+web-0.shop.a', 'true')).code === 0, 60_000)
+  })
+})
+
+describe('a cluster whose API server is away', { skip: needs.program('ssh') }, () => {
+  test('the gateway starts, says in readyz and to the user that the cluster does not answer', async () => {
+    const world = new World()
+    const kubeconfig = join(world.dir, 'dead.kubeconfig')
+    const facts = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'dead', cluster: { server: 'https://127.0.0.1:1' } }],
+      users: [{ name: 'u', user: { token: 'x' } }],
+      contexts: [{ name: 'dead', context: { cluster: 'dead', user: 'u' } }],
+      'current-context': 'dead',
+    }
+    writeFileSync(kubeconfig, JSON.stringify(facts), { mode: 0o600 })
+    try {
+      await world.start({ clusters: [], via: 'apiserver', config: { clusters: [{ name: 'dead', kubeconfig, via: 'apiserver' }] } })
+      const ready = await fetch(`http://127.0.0.1:${world.httpPort}/readyz`)
+      assert.equal(ready.status, 503)
+      assert.match(await ready.text(), /cluster dead/)
+      const { code, stderr } = await world.ssh('alice+web-0', 'true')
+      assert.equal(code, 255)
+      assert.match(stderr, /^dockin: the target cannot be reached.*cluster dead/m)
+    } finally {
+      await world.stop()
+    }
   })
 })
 

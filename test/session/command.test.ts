@@ -13,7 +13,7 @@ test('modes equal to the defaults are left alone, and a line without a terminal 
 })
 test('modes that differ become stty arguments, from known names only', () => {
   assert.deepEqual(sttyArguments({ ECHO: 0, IUTF8: 1, VERASE: 8, VINTR: 255, EVIL: 1 }), ['iutf8', '-echo', 'intr', 'undef', 'erase', '^H'])
-  assert.match(shellArgv(pty({ VERASE: 39 }))[2] ?? '', /^stty erase ''\\''' /)
+  assert.match(shellArgv(pty({ VERASE: 39 }))[2] ?? '', /^stty rows 24 cols 80 erase ''\\''' /)
 })
 test('an exec line reaches the shell whole, whatever it holds', () => {
   fc.assert(

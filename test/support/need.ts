@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-const CLUSTER_DIR = process.env['CLUSTER_DIR'] ?? '/var/tmp/test-cluster'
+const CLUSTER_DIR = process.env.CLUSTER_DIR ?? '/var/tmp/test-cluster'
 
 export function kubeconfigOf(cluster: 'a' | 'b'): string {
   return join(CLUSTER_DIR, cluster, 'admin.kubeconfig')
