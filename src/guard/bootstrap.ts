@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { OpsError, toOpsError } from '../core/errors.js'
 import type { ExecRequest, ExitStatus, PtyRequest, RemoteProcess, ShellName } from '../core/types.js'
-import { initLine, makeNonce } from './pipe-lines.js'
+import { initLine, type MarkNonces, makeNonce } from './pipe-lines.js'
 
 export type Exec = (request: ExecRequest, signal: AbortSignal) => Promise<RemoteProcess>
 
@@ -21,8 +21,8 @@ export interface Boot {
   /** Its stdin is the shell's source. */
   readonly pipe: RemoteProcess
   readonly promptNonce: string
-  /** Of the mark that the shell prints when it is ready. */
-  readonly readyNonce: string
+  /** Of the marks that the shell prints when it is ready. */
+  readonly readyNonces: MarkNonces
   /** Name of the FIFO's directory in /dev/shm or /tmp, to be removed once the shell is ready. */
   readonly fifoName: string
 }
@@ -101,22 +101,22 @@ export function cleanEnvironment(env: Readonly<Record<string, string>>, term: st
 
 /**
  * Starts both execs at once and sends the first line.
- * @returns as soon as both run; the shell is ready when the mark `readyNonce` comes
+ * @returns as soon as both run; the shell is ready when the mark `readyNonces.end` comes
  * @throws OpsError NOT_GUARDABLE when the image has no shell; what the executor throws otherwise
  */
 export async function bootShell(parts: BootParts): Promise<Boot> {
   const { exec, pty, env, shells, signal } = parts
   const fifoName = `.dockin-${randomBytes(16).toString('hex')}`
   const promptNonce = makeNonce()
-  const readyNonce = makeNonce()
+  const readyNonces = { status: makeNonce(), end: makeNonce() }
   const start = ['/bin/sh', '-c', START_SHELL, 'sh', fifoName, shells.join(' '), ...cleanEnvironment(env, pty.term)]
   const [terminal, pipe] = await Promise.allSettled([
     exec({ argv: start, env: {}, pty }, signal),
     exec({ argv: ['/bin/sh', '-c', FEED_PIPE, 'sh', fifoName], env: {} }, signal),
   ])
   if (terminal.status === 'fulfilled' && pipe.status === 'fulfilled') {
-    pipe.value.stdin.write(initLine(readyNonce, promptNonce))
-    return { terminal: terminal.value, pipe: pipe.value, promptNonce, readyNonce, fifoName }
+    pipe.value.stdin.write(initLine(readyNonces, promptNonce))
+    return { terminal: terminal.value, pipe: pipe.value, promptNonce, readyNonces, fifoName }
   }
   const started = [terminal, pipe].flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   await Promise.all(started.map((process) => process.close()))
@@ -140,13 +140,14 @@ export function bootRefusal(status: ExitStatus): OpsError {
 
 /** Best effort, after a boot that failed half-way: an empty FIFO that stays harms nobody. */
 export async function removeFifo(exec: Exec, fifoName: string): Promise<void> {
-  const limit = AbortSignal.timeout(5000)
+  const limit = AbortSignal.timeout(2000)
   try {
     const rm = await exec({ argv: ['/bin/sh', '-c', 'rm -rf "/dev/shm/$1" "/tmp/$1"', 'sh', fifoName], env: {} }, limit)
     rm.stdin.end()
     rm.stdout.resume()
     rm.stderr?.resume()
-    await rm.exit.finally(() => rm.close())
+    const late = new Promise<never>((_, reject) => limit.addEventListener('abort', () => reject(limit.reason), { once: true }))
+    await Promise.race([rm.exit, late]).finally(() => rm.close())
   } catch {
     // The target is gone or has no shell: there is nothing to remove it with, and the boot's own error is the one to tell.
   }

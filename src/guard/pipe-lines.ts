@@ -29,29 +29,38 @@ const field = (nonce: string, variable: string) => `\\command printf ';${nonce};
 
 /**
  * While a shell reads a line, SIGINT makes it drop what it has read and take the rest for a line of its own: the tail
- * of a quoted word would become source, and a background `kill -INT $$` can time it. A trap, even an empty one, takes
- * that away. It is set before each mark is complete, and lines are only sent to a shell that has answered; it is off
- * while the user's line runs, so that Ctrl-C works. Programs start with the default either way.
+ * of a quoted word would become source, and a background `kill -INT $$` can time it (seen in bash 5.2, dash 0.5.12 and
+ * busybox 1.35). So it is ignored from before each mark is complete until the user's line runs, and lines are only sent
+ * to a shell that has answered; Ctrl-C works in between, and programs start with the default.
  */
-const SHIELD = '\\trap : INT'
+const SHIELD = "\\trap '' INT"
 const UNSHIELD = '\\trap - INT'
+/** The same without quotes; here dash and ash keep the line they read, and bash loses all of it. */
+const FIRST_SHIELD = '\\trap : INT'
 
 /** Prints the mark that says: the line was read to its end, and runs now. */
 const begin = (nonce: string, tty: string) => `\\command printf '\\033]7777;${nonce};;${nonce}\\007' >${tty}`
 
-/**
- * Prints the mark: exit status, canary, what `between` prints, and the shell's directory.
- * The directory is $PWD only when that really is the directory: the path rules of a policy stand on it.
- */
-function mark(nonce: string, tty: string, between = ''): string {
-  const status = `\\command printf '\\033]7777;${nonce};%s;${CANARY}' "$?"`
-  const directory = `if [ . -ef "$PWD" ]; then ${field(nonce, 'PWD')}; else (d=$(\\command pwd -P 2>/dev/null) || :; ${field(nonce, 'd')}); fi`
-  return `{ ${status}; ${SHIELD}; ${between}${directory}; \\command printf ';${nonce}\\007'; } >${tty}`
+/** Of the two marks at the end of a line. */
+export interface MarkNonces {
+  readonly status: string
+  readonly end: string
 }
 
-export interface RunNonces {
+/**
+ * Prints two marks: the exit status, in one piece, because a Ctrl-C may still end the line behind it; then, shielded,
+ * a canary, what `between` prints, and the shell's directory.
+ * The directory is $PWD only when that really is the directory: the path rules of a policy stand on it.
+ */
+function mark({ status, end }: MarkNonces, tty: string, between = ''): string {
+  const first = `\\command printf '\\033]7777;${status};%s;${status}\\007' "$?"`
+  const canary = `\\command printf '\\033]7777;${end};${CANARY}'`
+  const directory = `if [ . -ef "$PWD" ]; then ${field(end, 'PWD')}; else (d=$(\\command pwd -P 2>/dev/null) || :; ${field(end, 'd')}); fi`
+  return `{ ${first}; ${SHIELD}; ${canary}; ${between}${directory}; \\command printf ';${end}\\007'; } >${tty}`
+}
+
+export interface RunNonces extends MarkNonces {
   readonly begin: string
-  readonly end: string
 }
 
 /** Makes `$?` what the last line left, for a line that may look at it. */
@@ -77,12 +86,21 @@ export function exitLine(nonces: RunNonces, tty: string, lastStatus: number): st
 }
 
 function framed(run: string, nonces: RunNonces, tty: string): string {
-  return `${begin(nonces.begin, tty)}; ${UNSHIELD}; ${run}; ${mark(nonces.end, tty)}\n`
+  return `${begin(nonces.begin, tty)}; ${UNSHIELD}; ${run}; ${mark(nonces, tty)}\n`
 }
 
-/** Asks only where the shell stands, after a line that was interrupted and printed no mark. */
-export function queryLine(nonce: string, tty: string): string {
-  return `${mark(nonce, tty)}\n`
+/**
+ * Says that the shell is there and shields it, after a line that was interrupted and printed no mark. Without a quote in
+ * it: the shell is not shielded while it reads this, and a tail with half of a pair of quotes would swallow what follows.
+ */
+export function knockLine({ status, end }: MarkNonces): string {
+  const print = (nonce: string, payload: string) => `\\command printf \\\\033]7777\\;${nonce}\\;${payload}\\;${nonce}\\\\007 >/dev/tty`
+  return `${print(status, '$?')};${FIRST_SHIELD};${print(end, '')}\n`
+}
+
+/** Asks where the shell stands; only for a shell that has answered a knock. */
+export function queryLine(nonces: MarkNonces, tty: string): string {
+  return `${mark(nonces, tty)}\n`
 }
 
 /**
@@ -90,35 +108,37 @@ export function queryLine(nonce: string, tty: string): string {
  * terminal: what was sent to it before is then certainly read. One field of the mark for each line.
  * Echo is off meanwhile: bytes that are still on their way would be echoed into the mark.
  */
-export function drainLine(nonce: string, sentinel: string, tty: string, settings: string | undefined): string {
+export function drainLine(nonces: MarkNonces, sentinel: string, tty: string, settings: string | undefined): string {
   const stty = (more: string) => (settings === undefined ? ':' : `stty ${settings}${more} <${tty} 2>/dev/null || :`)
-  const last = `d=\${d%${sentinel}}; ${field(nonce, 'd')}; d=${DRAINED}; ${field(nonce, 'd')}; exit 0`
+  const line = field(nonces.end, 'd')
+  const last = `d=\${d%${sentinel}}; ${line}; d=${DRAINED}; ${line}; exit 0`
   const read =
-    `(n=0; while [ "$n" -lt ${MAX_DRAIN_LINES} ]; do n=$((n+1)); IFS= read -r d || { [ -n "$d" ] || continue; }; ` +
-    `case $d in *${sentinel}) ${last};; esac; ${field(nonce, 'd')}; done) <${tty} || :; `
-  return `${stty(' -echo')}; ${mark(nonce, tty, read)}; ${stty('')}\n`
+    `(${UNSHIELD}; n=0; while [ "$n" -lt ${MAX_DRAIN_LINES} ]; do n=$((n+1)); IFS= read -r d || { [ -n "$d" ] || continue; }; ` +
+    `case $d in *${sentinel}) ${last};; esac; ${line}; done) <${tty} || :; `
+  return `${stty(' -echo')}; ${mark(nonces, tty, read)}; ${stty('')}\n`
 }
 
 /** First line of all: prompt, no history of the shell's own. Answers the version of bash, or nothing in another shell. */
-export function initLine(nonce: string, promptNonce: string): string {
+export function initLine(nonces: MarkNonces, promptNonce: string): string {
   const prompt = `PS1='\x1b]7777;${promptNonce}\x07' PS2=`
   const bash = 'if [ -n "$BASH_VERSION" ]; then set +H +o history; unset PROMPT_COMMAND MAILCHECK; readonly PS1 PS2; fi'
   const home = 'if [ -n "$DOCKIN_CWD" ]; then \\command cd "$DOCKIN_CWD"; unset DOCKIN_CWD OLDPWD; fi'
-  return `${prompt}; ${bash}; ${home}; ${mark(nonce, '/dev/tty', `(d=$BASH_VERSION; ${field(nonce, 'd')}); `)}\n`
+  return `${prompt}; ${bash}; ${home}; ${mark(nonces, '/dev/tty', `(d=$BASH_VERSION; ${field(nonces.end, 'd')}); `)}\n`
 }
 
 /** After the first mark, while the user types: removes the FIFO's name; answers the terminal's settings and its name. */
-export function settleLine(nonce: string, fifoName: string): string {
-  const settings = `(d=$(stty -g </dev/tty 2>/dev/null) || :; ${field(nonce, 'd')}); `
-  const name = `(d=$(readlink /proc/$$/fd/1 2>/dev/null) || :; ${field(nonce, 'd')}); `
+export function settleLine(nonces: MarkNonces, fifoName: string): string {
+  const settings = `(d=$(stty -g </dev/tty 2>/dev/null) || :; ${field(nonces.end, 'd')}); `
+  const name = `(d=$(readlink /proc/$$/fd/1 2>/dev/null) || :; ${field(nonces.end, 'd')}); `
   // Mode 0 first: through /proc/<pid>/fd a FIFO can be opened for writing again, by anybody but root only as its mode allows.
-  return `chmod 0 /dev/shm/${fifoName}/ash /tmp/${fifoName}/ash 2>/dev/null; rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonce, '/dev/tty', settings + name)}\n`
+  return `chmod 0 /dev/shm/${fifoName}/ash /tmp/${fifoName}/ash 2>/dev/null; rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonces, '/dev/tty', settings + name)}\n`
 }
 
 /** Puts the terminal's settings back, or answers them when `settings` is undefined. */
-export function settingsLine(nonce: string, tty: string, settings: string | undefined): string {
-  const between = settings === undefined ? `(d=$(stty -g <${tty} 2>/dev/null) || :; ${field(nonce, 'd')}); ` : `stty ${settings} <${tty} 2>/dev/null || :; `
-  return `${mark(nonce, tty, between)}\n`
+export function settingsLine(nonces: MarkNonces, tty: string, settings: string | undefined): string {
+  const between =
+    settings === undefined ? `(d=$(stty -g <${tty} 2>/dev/null) || :; ${field(nonces.end, 'd')}); ` : `stty ${settings} <${tty} 2>/dev/null || :; `
+  return `${mark(nonces, tty, between)}\n`
 }
 
 export interface MarkFacts {
@@ -129,14 +149,19 @@ export interface MarkFacts {
   readonly cwd: string
 }
 
+/** Reads the payload of a status mark. */
+export function readStatus(payload: Buffer | undefined): number | undefined {
+  const digits = payload?.toString('latin1') ?? ''
+  return /^\d{1,3}$/.test(digits) ? Number(digits) : undefined
+}
+
 /**
- * Reads a mark's payload. Undefined when a background program wrote into it or the terminal changes letters:
+ * Reads the payload of an end mark. Undefined when a background program wrote into it or the terminal changes letters:
  * every field carries its length, in bytes (dash) or characters (bash, ash in UTF-8).
  */
-export function readMark(payload: Buffer, nonce: string): MarkFacts | undefined {
-  const [head, ...rest] = payload.toString('utf8').split(`;${nonce};`)
-  const status = head?.match(/^(\d{1,3});([\s\S]*)$/)
-  if (!status || status[2] !== CANARY) return undefined
+export function readMark(payload: Buffer, nonce: string): Omit<MarkFacts, 'status'> | undefined {
+  const [canary, ...rest] = payload.toString('utf8').split(`;${nonce};`)
+  if (canary !== CANARY) return undefined
   const fields: string[] = []
   for (const part of rest) {
     const text = readField(part)
@@ -144,7 +169,7 @@ export function readMark(payload: Buffer, nonce: string): MarkFacts | undefined 
     fields.push(text)
   }
   const cwd = fields.pop()
-  return cwd === undefined ? undefined : { status: Number(status[1]), fields, cwd }
+  return cwd === undefined ? undefined : { fields, cwd }
 }
 
 function readField(part: string): string | undefined {

@@ -24,11 +24,13 @@ const TYPE_AHEAD_MS = 30
 /** Mark and prompt are printed together; a prompt that was taken away is waited for this long. */
 const PROMPT_MS = 100
 /** Between two questions where the shell stands; doubles each time, so that a program that prints our prompt all day fills no pipe. */
-const QUERY_MS = 250
-const MAX_QUERY_MS = 60_000
+const KNOCK_MS = 25
+const MAX_KNOCK_MS = 60_000
 /** In a shell without prompts the question is asked after so long, and again after a key that may have interrupted the line. */
 const PROBE_MS = 50
-const MAX_PROBES = 64
+const MAX_KNOCKS = 64
+/** Between such a key and the question: time for the program to end. */
+const KEY_MS = 20
 const MAX_UNREADABLE = 6
 const CTRL_C = 0x03
 const CTRL_BACKSLASH = 0x1c
@@ -40,8 +42,9 @@ export class Running {
   #over = false
   #touched = false
   #holds = true
-  #queries = 0
-  #querying = false
+  #knocks = 0
+  #knocking = false
+  #keyKnocks = 0
   #unreadable = 0
 
   /** @param seq of the command event; undefined for the `exit` of Ctrl-D. @param changesSettings the line calls stty itself */
@@ -65,7 +68,7 @@ export class Running {
 
   /** The shell has read the whole line and runs it: from now on a Ctrl-C is the program's, and the terminal may be written to. */
   begun(): void {
-    if (!this.#parts.shell.printsPrompt) this.#later(PROBE_MS, () => this.#query())
+    if (!this.#parts.shell.printsPrompt) this.#later(PROBE_MS, () => this.#knock())
     if (this.#parts.hasTypeAhead()) this.#later(TYPE_AHEAD_MS, () => this.#letGo())
     else this.#letGo()
   }
@@ -74,7 +77,20 @@ export class Running {
   touch(bytes: Buffer): void {
     this.#touched = true
     const interrupts = bytes.includes(CTRL_C) || bytes.includes(CTRL_BACKSLASH)
-    if (interrupts && !this.#parts.shell.printsPrompt && this.#queries < MAX_PROBES) this.#query()
+    if (interrupts && !this.#parts.shell.printsPrompt && this.#keyKnocks < MAX_KNOCKS) {
+      this.#keyKnocks += 1
+      this.#later(KEY_MS, () => {
+        if (!this.#facts) this.#parts.shell.knock()
+      })
+    }
+  }
+
+  /** The shell takes lines again, and is shielded. */
+  answered(): void {
+    if (this.#facts) return
+    // The terminal's settings may be what makes the marks unreadable.
+    if (this.#unreadable > 0) this.#parts.shell.restoreSettings()
+    this.#parts.shell.query()
   }
 
   /** The mark at the end of the line, or the answer to a question. */
@@ -92,7 +108,7 @@ export class Running {
   /** The prompt comes after the mark; alone it says that the line was interrupted. It can be forged, so the shell is asked. */
   prompted(): void {
     if (this.#facts) this.#end()
-    else this.#query()
+    else this.#knock()
   }
 
   #end(): void {
@@ -113,18 +129,17 @@ export class Running {
   }
 
   /** Only the answer to a question that was asked now says that the shell is there. */
-  #query(): void {
-    if (this.#querying) return
-    this.#querying = true
+  #knock(): void {
+    if (this.#knocking) return
+    this.#knocking = true
     const { shell } = this.#parts
-    const longest = shell.printsPrompt ? MAX_QUERY_MS : QUERY_MS
-    this.#later(this.#queries === 0 ? 0 : Math.min(longest, QUERY_MS * 2 ** this.#queries), () => {
+    this.#later(this.#knocks === 0 ? 0 : Math.min(MAX_KNOCK_MS, KNOCK_MS * 2 ** this.#knocks), () => {
       if (this.#facts) return
-      this.#querying = false
-      this.#queries += 1
-      // The terminal's settings may be what makes the mark unreadable.
-      if (this.#unreadable > 0) shell.restoreSettings()
-      shell.query()
+      this.#knocking = false
+      this.#knocks += 1
+      shell.knock()
+      // Without prompts nothing would tell that this one was lost to an interrupt.
+      if (!shell.printsPrompt && this.#knocks < MAX_KNOCKS) this.#knock()
     })
   }
 }

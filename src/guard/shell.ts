@@ -483,6 +483,7 @@ class GuardedShell implements RemoteProcess {
   #onMark(purpose: string, facts: MarkFacts | undefined): void {
     if (purpose === 'ready' && this.#state === 'boot') this.#onReady(facts)
     else if (purpose === 'begin' && this.#state === 'run') this.#running?.begun()
+    else if (purpose === 'knock' && this.#state === 'run') this.#running?.answered()
     else if ((purpose === 'run' || purpose === 'query') && this.#state === 'run') this.#running?.marked(facts)
     else if (purpose === 'drain' && this.#state === 'drain') this.#drain?.answered(facts)
   }

@@ -8,7 +8,7 @@ import { type MarkEvent, MarkScanner } from './marks.js'
 import * as lines from './pipe-lines.js'
 
 /** What a line on the pipe was for. */
-export type Purpose = 'ready' | 'settle' | 'begin' | 'run' | 'query' | 'drain' | 'settings' | 'stale'
+export type Purpose = 'status' | 'ready' | 'settle' | 'begin' | 'run' | 'knock' | 'query' | 'drain' | 'settings' | 'stale'
 
 export type ShellEvent =
   | { readonly kind: 'output'; readonly bytes: Buffer }
@@ -29,6 +29,10 @@ export class TargetShell {
   /** Lines sent whose prompt has not come. */
   #owed = 1
   #tty = '/dev/tty'
+  /** From the status mark, until the end mark that belongs to it. */
+  #status: number | undefined
+  /** What the first knock after an interrupt found; a second one finds the status of the first. */
+  #interrupted: number | undefined
   #sentinels: readonly string[] = []
   #printsPrompt = false
   #started = false
@@ -38,8 +42,8 @@ export class TargetShell {
   constructor(boot: Boot) {
     this.#boot = boot
     this.#scanner = new MarkScanner(boot.promptNonce)
-    this.#scanner.expect(boot.readyNonce)
-    this.#purposes.set(boot.readyNonce, 'ready')
+    this.#expect('status', boot.readyNonces.status)
+    this.#expect('ready', boot.readyNonces.end)
   }
 
   get terminal(): RemoteProcess {
@@ -68,53 +72,59 @@ export class TargetShell {
   run(line: string, lastStatus: number): void {
     this.#outdate()
     const begin = this.#expect('begin')
-    this.#send('run', (end) => lines.commitLine(line, { begin, end }, this.#tty, lastStatus))
+    this.#send('run', (nonces) => lines.commitLine(line, { begin, ...nonces }, this.#tty, lastStatus))
   }
   /** Sends `exit`. */
   exit(lastStatus: number): void {
     this.#outdate()
     const begin = this.#expect('begin')
-    this.#send('run', (end) => lines.exitLine({ begin, end }, this.#tty, lastStatus))
+    this.#send('run', (nonces) => lines.exitLine({ begin, ...nonces }, this.#tty, lastStatus))
   }
+  /** Asks whether the shell takes lines; it answers when it does, however late. */
+  knock(): void {
+    this.#send('knock', lines.knockLine)
+  }
+  /** Asks where a shell stands that has answered a knock. */
   query(): void {
-    this.#send('query', (nonce) => lines.queryLine(nonce, this.#tty))
+    this.#send('query', (nonces) => lines.queryLine(nonces, this.#tty))
   }
   /** Answers, in the mark's fields, the lines that nobody read; the caller writes `sentinel` to the terminal. */
   drain(sentinel: string, restoreSettings: boolean): void {
     this.#sentinels = [...this.#sentinels.slice(-3), sentinel]
-    this.#send('drain', (nonce) => lines.drainLine(nonce, sentinel, this.#tty, restoreSettings ? this.#settings : undefined))
+    this.#send('drain', (nonces) => lines.drainLine(nonces, sentinel, this.#tty, restoreSettings ? this.#settings : undefined))
   }
   settle(): void {
-    this.#send('settle', (nonce) => lines.settleLine(nonce, this.#boot.fifoName))
+    this.#send('settle', (nonces) => lines.settleLine(nonces, this.#boot.fifoName))
   }
   /** A program may have left the terminal raw: puts the settings back. */
   restoreSettings(): void {
-    if (this.#settings !== undefined) this.#send('settings', (nonce) => lines.settingsLine(nonce, this.#tty, this.#settings))
+    if (this.#settings !== undefined) this.#send('settings', (nonces) => lines.settingsLine(nonces, this.#tty, this.#settings))
   }
   /** The user changed the settings: from now on these are what is put back. */
   learnSettings(): void {
-    if (this.#settings !== undefined) this.#send('settings', (nonce) => lines.settingsLine(nonce, this.#tty, undefined))
+    if (this.#settings !== undefined) this.#send('settings', (nonces) => lines.settingsLine(nonces, this.#tty, undefined))
   }
 
   /** What an earlier line did not answer says nothing about the next one; when it comes, it is taken out and ignored. */
   #outdate(): void {
     this.#started = true
-    for (const [nonce, purpose] of this.#purposes) if (purpose !== 'settle' && purpose !== 'settings') this.#purposes.set(nonce, 'stale')
-    const stale = [...this.#purposes].filter(([, purpose]) => purpose === 'stale')
+    this.#interrupted = undefined
+    for (const [nonce, purpose] of this.#purposes)
+      if (purpose !== 'settle' && purpose !== 'settings' && purpose !== 'status') this.#purposes.set(nonce, 'stale')
+    const stale = [...this.#purposes].filter(([, purpose]) => purpose === 'stale' || purpose === 'status')
     for (const [nonce] of stale.slice(0, -MAX_STALE)) {
       this.#purposes.delete(nonce)
       this.#scanner.forget(nonce)
     }
   }
 
-  #send(purpose: Purpose, line: (nonce: string) => string): void {
-    const nonce = this.#expect(purpose)
+  #send(purpose: Purpose, line: (nonces: lines.MarkNonces) => string): void {
+    const nonces = { status: this.#expect('status'), end: this.#expect(purpose) }
     this.#owed += 1
-    this.#boot.pipe.stdin.write(line(nonce))
+    this.#boot.pipe.stdin.write(line(nonces))
   }
 
-  #expect(purpose: Purpose): string {
-    const nonce = lines.makeNonce()
+  #expect(purpose: Purpose, nonce = lines.makeNonce()): string {
     this.#purposes.set(nonce, purpose)
     this.#scanner.expect(nonce)
     return nonce
@@ -129,7 +139,16 @@ export class TargetShell {
     }
     const purpose = this.#purposes.get(event.nonce) ?? 'stale'
     this.#purposes.delete(event.nonce)
-    const facts = event.payload && lines.readMark(withoutEcho(event.payload, this.#sentinels), event.nonce)
+    if (purpose === 'status') {
+      this.#status = lines.readStatus(event.payload)
+      return { kind: 'mark', purpose, facts: undefined }
+    }
+    const end = event.payload && lines.readMark(withoutEcho(event.payload, this.#sentinels), event.nonce)
+    // What a question finds in $? is the status of the knock before it.
+    const status = purpose === 'query' ? (this.#interrupted ?? this.#status) : this.#status
+    const facts = end && status !== undefined ? { ...end, status } : undefined
+    if (purpose === 'knock') this.#interrupted ??= this.#status
+    if (purpose !== 'begin') this.#status = undefined
     if (facts) this.#learn(purpose, facts.fields)
     return { kind: 'mark', purpose, facts }
   }

@@ -138,6 +138,22 @@ export class Person {
     }
   }
 
+  /** Waits until something is so. */
+  async until(what: () => boolean, ms = 8000): Promise<void> {
+    const until = Date.now() + ms
+    const tick = setInterval(() => this.#changed(), 100)
+    try {
+      while (!what()) {
+        if (this.ended || Date.now() >= until) throw new Error(`not so after ${JSON.stringify(this.seen.slice(-500))}`)
+        await new Promise<void>((resolve) => {
+          this.#changed = resolve
+        })
+      }
+    } finally {
+      clearInterval(tick)
+    }
+  }
+
   /** Types a line and waits for the next prompt; answers what was shown between. */
   async runs(line: string): Promise<string> {
     this.types(`${line}\r`)
