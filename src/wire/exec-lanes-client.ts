@@ -128,26 +128,27 @@ class LaneProcess implements RemoteProcess {
     clearTimeout(cut)
   }
 
-  #awaitExit(signal: AbortSignal): Promise<ExitStatus> {
-    const { error: errorLane, stdout, stderr } = this.#lanes
-    return new Promise((resolve, reject) => {
-      const onAbort = () => this.#connection.destroy(abortReason(signal))
-      signal.addEventListener('abort', onAbort, { once: true })
-      void readStatus(errorLane).then((text) => {
-        if (text === '') return // the connection's end, below, says why
-        const status = parseStatus(text)
-        if (status instanceof OpsError) reject(status)
-        else resolve(status)
-        stdout?.endReading()
-        stderr?.endReading()
-        void this.close()
-      })
-      void this.#connection.closed.then((error) => {
-        signal.removeEventListener('abort', onAbort)
-        if (signal.aborted) reject(abortReason(signal))
-        reject(new OpsError('PROTOCOL_ERROR', `${this.via}: the connection ended before the exit status${error ? `: ${error.message}` : ''}`, { cause: error }))
-      })
-    })
+  async #awaitExit(signal: AbortSignal): Promise<ExitStatus> {
+    const onAbort = () => this.#connection.destroy(abortReason(signal))
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      const text = await readStatus(this.#lanes.error)
+      void this.close() // never rejects
+      if (text === '') throw await this.#lost(signal)
+      this.#lanes.stdout?.endReading()
+      this.#lanes.stderr?.endReading()
+      const status = parseStatus(text)
+      if (status instanceof OpsError) throw status
+      return status
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #lost(signal: AbortSignal): Promise<OpsError> {
+    const error = await this.#connection.closed
+    if (signal.aborted) return abortReason(signal)
+    return new OpsError('PROTOCOL_ERROR', `${this.via}: the connection ended before the exit status${error ? `: ${error.message}` : ''}`, { cause: error })
   }
 }
 

@@ -398,10 +398,12 @@ export class SpdyConnection {
   }
 
   #settleStreams(error: OpsError | undefined): void {
-    const reason = error ?? spdyError('the connection was closed')
-    for (const opening of this.#openings.values()) opening.reject(reason)
+    if (this.#openings.size + this.#pings.size > 0) {
+      const reason = error ?? spdyError('the connection was closed')
+      for (const opening of this.#openings.values()) opening.reject(reason)
+      for (const answer of this.#pings.values()) answer(reason)
+    }
     this.#openings.clear()
-    for (const answer of this.#pings.values()) answer(reason)
     this.#pings.clear()
     for (const stream of this.#streams.values()) stream.connectionEnded(error)
     this.#streams.clear()

@@ -3,7 +3,7 @@
  * connection, with a preset dictionary, flushed after each block.
  */
 import { Unzlib } from 'fflate'
-import { spdyDictionary } from './dictionary.js'
+import { SPDY_DICTIONARY } from './dictionary.js'
 import { SPDY_LIMITS, type SpdyLimits, spdyError } from './limits.js'
 
 export type HeaderRecord = Readonly<Record<string, string>>
@@ -26,7 +26,7 @@ export class HeaderReader {
 
   constructor(limits: SpdyLimits = SPDY_LIMITS) {
     this.#limits = limits
-    this.#inflate = new Unzlib({ dictionary: spdyDictionary() }, (part) => {
+    this.#inflate = new Unzlib({ dictionary: SPDY_DICTIONARY }, (part) => {
       this.#bytes += part.length
       if (part.length > 0) this.#parts.push(part)
     })

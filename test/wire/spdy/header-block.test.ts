@@ -4,13 +4,13 @@ import { test } from 'node:test'
 import { constants, createDeflate, createInflate } from 'node:zlib'
 import fc from 'fast-check'
 import { OpsError } from '../../../src/core/errors.js'
-import { spdyDictionary } from '../../../src/wire/spdy/dictionary.js'
+import { SPDY_DICTIONARY } from '../../../src/wire/spdy/dictionary.js'
 import { HeaderReader, HeaderWriter } from '../../../src/wire/spdy/header-block.js'
 import { SPDY_LIMITS } from '../../../src/wire/spdy/limits.js'
 
 /** Blocks as zlib writes them, each ended by a sync flush: what Go sends. */
 async function zlibBlocks(blocks: readonly Buffer[]): Promise<Buffer[]> {
-  const deflate = createDeflate({ dictionary: spdyDictionary() })
+  const deflate = createDeflate({ dictionary: SPDY_DICTIONARY })
   const out: Buffer[] = []
   let parts: Buffer[] = []
   deflate.on('data', (part: Buffer) => parts.push(part))
@@ -31,7 +31,7 @@ function pairs(headers: Record<string, string>): Buffer {
 }
 
 test('the dictionary is the one of the draft', () => {
-  const dictionary = spdyDictionary()
+  const dictionary = SPDY_DICTIONARY
   assert.equal(dictionary.length, 1423)
   assert.equal(createHash('sha256').update(dictionary).digest('hex'), '51d27341373f923f3cd88e1eb7162aeaa3723d7585ff2399201dc06498407f02')
 })
@@ -50,7 +50,7 @@ test('our blocks are read by a real zlib, and by ourselves', async () => {
   const headers = [{ Streamtype: 'error' }, {}, { a: 'x'.repeat(70_000), b: '' }]
   const writer = new HeaderWriter()
   const blocks = headers.map((record) => writer.write(record))
-  const inflate = createInflate({ dictionary: spdyDictionary() })
+  const inflate = createInflate({ dictionary: SPDY_DICTIONARY })
   inflate.end(Buffer.concat(blocks))
   const seen: Buffer[] = []
   inflate.on('data', (chunk: Buffer) => seen.push(chunk))
