@@ -14,7 +14,7 @@ export interface DrainParts {
 /** For one answer. It takes a few milliseconds; a terminal that a program stopped (Ctrl-S) or filled takes its time. */
 const LIMIT_MS = 2000
 /** After a prompt without a mark: time for the mark, which comes first unless the drain was interrupted. */
-const AGAIN_MS = 150
+const AGAIN_MS = 50
 /** An interrupt that was on its way empties the queue, and the sentinel with it. */
 const MAX_TRIES = 5
 

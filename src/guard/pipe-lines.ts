@@ -25,8 +25,6 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }
 
-const field = (nonce: string, variable: string) => `\\command printf ';${nonce};%s:%s' "\${#${variable}}" "$${variable}"`
-
 /**
  * While a shell reads a line, SIGINT makes it drop what it has read and take the rest for a line of its own: the tail
  * of a quoted word would become source, and a background `kill -INT $$` can time it (seen in bash 5.2, dash 0.5.12 and
@@ -48,16 +46,28 @@ export interface MarkNonces {
 }
 
 /**
- * Prints two marks: the exit status, in one piece, because a Ctrl-C may still end the line behind it; then, shielded,
- * a canary, what `between` prints, and the shell's directory.
+ * Prints two marks: the exit status first, because a Ctrl-C may still end the line behind it; then, shielded, a canary,
+ * what `collect` put together, and the shell's directory. Each with one write, so that no other program's output gets in.
  * The directory is $PWD only when that really is the directory: the path rules of a policy stand on it.
+ * @param collect adds fields to $a (`addField`), in a subshell
  */
-function mark({ status, end }: MarkNonces, tty: string, between = ''): string {
+function mark({ status, end }: MarkNonces, tty: string, collect?: string): string {
   const first = `\\command printf '\\033]7777;${status};%s;${status}\\007' "$?"`
-  const canary = `\\command printf '\\033]7777;${end};${CANARY}'`
-  const directory = `if [ . -ef "$PWD" ]; then ${field(end, 'PWD')}; else (d=$(\\command pwd -P 2>/dev/null) || :; ${field(end, 'd')}); fi`
-  return `{ ${first}; ${SHIELD}; ${canary}; ${between}${directory}; \\command printf ';${end}\\007'; } >${tty}`
+  const print = (fields: string, directory: string) =>
+    `\\command printf '\\033]7777;${end};${CANARY}%s;${end};%s:%s;${end}\\007' "${fields}" "\${#${directory}}" "$${directory}"`
+  const here = '[ . -ef "$PWD" ]'
+  const real = 'd=$(\\command pwd -P 2>/dev/null) || :'
+  const plain = `if ${here}; then ${print('', 'PWD')}; else (${real}; ${print('', 'd')}); fi`
+  // A subshell that a Ctrl-C ended has printed nothing: then say so, or nobody would know.
+  const nothing = `\\command printf '\\033]7777;${end};;${end}\\007'`
+  const collected = `(a=; ${collect}; if ${here}; then d=$PWD; else ${real}; fi; ${print('$a', 'd')}) || ${nothing}`
+  return `{ ${first}; ${SHIELD}; ${collect === undefined ? plain : collected}; } >${tty}`
 }
+
+/** Adds $d as a field, with its length. */
+const addField = ({ end }: MarkNonces) => `a="$a;${end};\${#d}:$d"`
+/** Adds what `command` prints. */
+const addOutput = (nonces: MarkNonces, command: string) => `d=$(${command} 2>/dev/null) || :; ${addField(nonces)}`
 
 export interface RunNonces extends MarkNonces {
   readonly begin: string
@@ -110,11 +120,10 @@ export function queryLine(nonces: MarkNonces, tty: string): string {
  */
 export function drainLine(nonces: MarkNonces, sentinel: string, tty: string, settings: string | undefined): string {
   const stty = (more: string) => (settings === undefined ? ':' : `stty ${settings}${more} <${tty} 2>/dev/null || :`)
-  const line = field(nonces.end, 'd')
-  const last = `d=\${d%${sentinel}}; ${line}; d=${DRAINED}; ${line}; exit 0`
+  const add = addField(nonces)
   const read =
-    `(${UNSHIELD}; n=0; while [ "$n" -lt ${MAX_DRAIN_LINES} ]; do n=$((n+1)); IFS= read -r d || { [ -n "$d" ] || continue; }; ` +
-    `case $d in *${sentinel}) ${last};; esac; ${line}; done) <${tty} || :; `
+    `${UNSHIELD}; n=0; while [ "$n" -lt ${MAX_DRAIN_LINES} ]; do n=$((n+1)); IFS= read -r d || { [ -n "$d" ] || continue; }; ` +
+    `case $d in *${sentinel}) d=\${d%${sentinel}}; ${add}; d=${DRAINED}; ${add}; break;; esac; ${add}; done <${tty}`
   return `${stty(' -echo')}; ${mark(nonces, tty, read)}; ${stty('')}\n`
 }
 
@@ -123,27 +132,25 @@ export function initLine(nonces: MarkNonces, promptNonce: string): string {
   const prompt = `PS1='\x1b]7777;${promptNonce}\x07' PS2=`
   const bash = 'if [ -n "$BASH_VERSION" ]; then set +H +o history; unset PROMPT_COMMAND MAILCHECK; readonly PS1 PS2; fi'
   const home = 'if [ -n "$DOCKIN_CWD" ]; then \\command cd "$DOCKIN_CWD"; unset DOCKIN_CWD OLDPWD; fi'
-  return `${prompt}; ${bash}; ${home}; ${mark(nonces, '/dev/tty', `(d=$BASH_VERSION; ${field(nonces.end, 'd')}); `)}\n`
+  return `${prompt}; ${bash}; ${home}; ${mark(nonces, '/dev/tty', `d=$BASH_VERSION; ${addField(nonces)}`)}\n`
 }
 
 /** After the first mark, while the user types: removes the FIFO's name; answers the terminal's settings and its name. */
 export function settleLine(nonces: MarkNonces, fifoName: string): string {
-  const settings = `(d=$(stty -g </dev/tty 2>/dev/null) || :; ${field(nonces.end, 'd')}); `
-  const name = `(d=$(readlink /proc/$$/fd/1 2>/dev/null) || :; ${field(nonces.end, 'd')}); `
+  const collect = `${addOutput(nonces, 'stty -g </dev/tty')}; ${addOutput(nonces, 'readlink /proc/$$/fd/2')}`
   // Mode 0 first: through /proc/<pid>/fd a FIFO can be opened for writing again, by anybody but root only as its mode allows.
-  return `chmod 0 /dev/shm/${fifoName}/ash /tmp/${fifoName}/ash 2>/dev/null; rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonces, '/dev/tty', settings + name)}\n`
+  return `chmod 0 /dev/shm/${fifoName}/ash /tmp/${fifoName}/ash 2>/dev/null; rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonces, '/dev/tty', collect)}\n`
 }
 
 /** Puts the terminal's settings back, or answers them when `settings` is undefined. */
 export function settingsLine(nonces: MarkNonces, tty: string, settings: string | undefined): string {
-  const between =
-    settings === undefined ? `(d=$(stty -g <${tty} 2>/dev/null) || :; ${field(nonces.end, 'd')}); ` : `stty ${settings} <${tty} 2>/dev/null || :; `
-  return `${mark(nonces, tty, between)}\n`
+  if (settings === undefined) return `${mark(nonces, tty, addOutput(nonces, `stty -g <${tty}`))}\n`
+  return `stty ${settings} <${tty} 2>/dev/null || :; ${mark(nonces, tty)}\n`
 }
 
 export interface MarkFacts {
   readonly status: number
-  /** What `between` printed, in order. */
+  /** What was collected, in order. */
   readonly fields: readonly string[]
   /** Empty when the shell itself does not know: its directory was removed. */
   readonly cwd: string
