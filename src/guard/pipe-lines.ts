@@ -137,7 +137,9 @@ export function initLine(nonces: MarkNonces, promptNonce: string): string {
 
 /** After the first mark, while the user types: removes the FIFO's name; answers the terminal's settings and its name. */
 export function settleLine(nonces: MarkNonces, fifoName: string): string {
-  const collect = `${addOutput(nonces, 'stty -g </dev/tty')}; ${addOutput(nonces, 'readlink /proc/$$/fd/2')}`
+  // Its own name shows in `tty`; where another user owns it, /dev/tty still opens.
+  const name = 'f=$(readlink /proc/$$/fd/2) && [ -r "$f" ] && [ -w "$f" ] && echo "$f"'
+  const collect = `${addOutput(nonces, 'stty -g </dev/tty')}; ${addOutput(nonces, name)}`
   // Mode 0 first: through /proc/<pid>/fd a FIFO can be opened for writing again, by anybody but root only as its mode allows.
   return `chmod 0 /dev/shm/${fifoName}/ash /tmp/${fifoName}/ash 2>/dev/null; rm -rf /dev/shm/${fifoName} /tmp/${fifoName} 2>/dev/null; ${mark(nonces, '/dev/tty', collect)}\n`
 }

@@ -50,7 +50,6 @@ export async function openGuardedShell(parts: GuardParts): Promise<RemoteProcess
     return shell
   } catch (error) {
     await shell.close()
-    await removeFifo(exec, boot.fifoName)
     throw error
   }
 }
@@ -71,6 +70,9 @@ class GuardedShell implements RemoteProcess {
   readonly #decoder = new KeyDecoder()
   readonly #abort = new AbortController()
   readonly #timers = new Set<() => void>()
+
+  readonly #fifoName: string
+  #removed: Promise<void> | undefined
 
   #state: State = 'boot'
   #dialect: Dialect = 'posix'
@@ -94,6 +96,7 @@ class GuardedShell implements RemoteProcess {
     this.#parts = parts
     this.#clock = parts.clock ?? REAL_CLOCK
     this.#shell = new TargetShell(boot)
+    this.#fifoName = boot.fifoName
     this.via = boot.terminal.via
     this.#out = new ClientOutput(() => this.#onRoom())
     this.#vetting = new Vetting(parts, this.#abort.signal)
@@ -146,6 +149,7 @@ class GuardedShell implements RemoteProcess {
     this.#shutDown()
     this.#settleExit.reject(new OpsError('SESSION_ENDED', 'the guarded shell was closed'))
     await Promise.all([this.#shell.terminal.close(), this.#shell.pipe.close()])
+    if (!this.#shell.settled) await (this.#removed ??= removeFifo(this.#parts.exec, this.#fifoName))
   }
 
   // ---------------------------------------------------------------- the two processes

@@ -34,6 +34,7 @@ export class TargetShell {
   /** What the first knock after an interrupt found; a second one finds the status of the first. */
   #interrupted: number | undefined
   #sentinels: readonly string[] = []
+  #settled = false
   #printsPrompt = false
   #started = false
   /** The terminal's settings as they should be (`stty -g`); undefined when the image has no stty. */
@@ -51,6 +52,11 @@ export class TargetShell {
   }
   get pipe(): RemoteProcess {
     return this.#boot.pipe
+  }
+
+  /** The FIFO has lost its name. */
+  get settled(): boolean {
+    return this.#settled
   }
 
   /** False in busybox ash; then nothing but a question tells that an interrupted line is over. Counts from before the first line on. */
@@ -154,6 +160,7 @@ export class TargetShell {
   }
 
   #learn(purpose: Purpose, fields: readonly string[]): void {
+    if (purpose === 'settle') this.#settled = true
     const [settings, name] = fields
     if ((purpose === 'settle' || purpose === 'settings') && settings !== undefined && SETTINGS.test(settings)) this.#settings = settings
     if (purpose === 'settle' && name !== undefined && /^\/dev\/pts\/\d+$/.test(name)) this.#tty = name

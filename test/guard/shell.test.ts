@@ -257,7 +257,8 @@ for (const shell of ['bash', 'dash', 'ash'] as const) {
       person.types('\r')
       await person.sees(/ten\r\n/)
       await person.sees('\x1b[?2004h')
-      person.types('stty size\r')
+      // The size goes to the target beside the bytes, and may come after them.
+      person.types('for i in 1 2 3 4 5 6 7 8 9 10; do stty size; sleep 0.2; done\r')
       await person.sees('40 100\r\n')
     })
 
