@@ -49,10 +49,8 @@ class RowBuilder {
     return this.rows.length
   }
 
-  /** Nothing of the line itself stands before the next character on this row. */
-  get isBare(): boolean {
-    return this.#text === '' || (this.#from === 0 && this.#text === CONTINUATION && this.rows.length > 0)
-  }
+  /** The next character has none before it that a combining mark could stand on. */
+  bare = true
 
   /** Adds one character; a wide one that does not fit goes to the next row whole, as terminals do it. */
   add(character: string, cells: number): void {
@@ -81,6 +79,7 @@ class RowBuilder {
 
   /** A run of one-cell characters, in slices instead of one by one. */
   addPlain(text: string): void {
+    if (text !== '') this.bare = false
     let at = 0
     while (at < text.length) {
       this.settle()
@@ -107,13 +106,15 @@ function addCharacter(builder: RowBuilder, character: string): void {
   const codePoint = character.codePointAt(0) ?? 0
   if (codePoint === 9) {
     builder.settle()
+    builder.bare = true
     const spaces = 8 - (builder.column % 8)
     for (let i = 0; i < spaces; i++) builder.add(' ', 1)
     return
   }
   // A combining mark with nothing to stand on would change the prompt's last cell: it gets a dotted circle.
-  if (builder.isBare && isMark(character)) builder.add('\u25cc', 1)
+  if (builder.bare && isMark(character)) builder.add('\u25cc', 1)
   for (const visible of shown(codePoint)) builder.add(visible, cellsOf(visible.codePointAt(0) ?? 0))
+  builder.bare = codePoint < 0x20 || codePoint === 0x7f
 }
 
 function addText(builder: RowBuilder, text: string): void {
@@ -128,6 +129,7 @@ function addText(builder: RowBuilder, text: string): void {
     }
     builder.newline()
     builder.addPlain(CONTINUATION)
+    builder.bare = true
   }
 }
 

@@ -18,7 +18,7 @@ function written(shown: View, columns: number): { lines: string[]; place: [numbe
     for (const character of text) {
       const code = character.codePointAt(0) ?? 0
       if (bare && /\p{M}/u.test(character)) at.write('\u25cc')
-      bare = character === '\n'
+      bare = code < 0x20 || code === 0x7f
       if (character === '\n') at.write(`${at.column >= columns ? ' ' : ''}\r\n${CONTINUATION}`)
       else if (character === '\t') for (let n = 8 - (at.place[1] % 8); n > 0; n--) at.write(' ')
       else if (code < 0x20 || code === 0x7f) at.write(code === 0x7f ? '^?' : `^${String.fromCharCode(code + 0x40)}`)
