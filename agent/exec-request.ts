@@ -36,9 +36,10 @@ export function isExecPath(path: string): boolean {
  * @throws OpsError BAD_REQUEST saying what is wrong
  */
 export function parseExec(target: string): AskedExec {
-  const url = parseUrl(target)
-  const query = url.searchParams
-  const words = url.pathname.split('/').slice(2).map(decode)
+  // Not with URL: that resolves "." and ".." (also as %2e), and another path would be judged than was sent.
+  const mark = target.includes('?') ? target.indexOf('?') : target.length
+  const query = new URLSearchParams(target.slice(mark + 1))
+  const words = target.slice(0, mark).split('/').slice(2).map(decode)
   if ((words.length !== 3 && words.length !== 4) || words.includes('')) throw bad('the path is not /exec/NAMESPACE/POD[/UID]/CONTAINER')
   const [namespace = '', pod = '', third = '', fourth] = words
   const lanes = { stdin: flag(query, 'stdin'), stdout: flag(query, 'stdout'), stderr: flag(query, 'stderr'), tty: flag(query, 'tty') }
@@ -103,14 +104,6 @@ function flag(query: URLSearchParams, name: keyof typeof SPELLINGS): boolean {
     is ||= TRUE.has(text)
   }
   return is
-}
-
-function parseUrl(target: string): URL {
-  try {
-    return new URL(target, 'http://agent')
-  } catch {
-    throw bad('the request line holds no URL')
-  }
 }
 
 function decode(part: string): string {

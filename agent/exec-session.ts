@@ -1,7 +1,7 @@
 /** One exec, from the caller's lanes to the program and back. */
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { OpsError, toOpsError } from '../src/core/errors.js'
+import { abortReason, OpsError, toOpsError } from '../src/core/errors.js'
 import type { Logger } from '../src/core/log.js'
 import type { ContainerRuntime, ExecRequest, ExitStatus, RemoteProcess } from '../src/core/types.js'
 import { type AnnouncedLanes, acceptExec, type ExecLanes } from '../src/wire/exec-lanes-server.js'
@@ -46,7 +46,9 @@ export async function runExec(
   let outcome: ExitStatus | OpsError
   try {
     const lanes = await accepting
-    outcome = await serve(lanes, starting, counts).catch((error) => toOpsError(error))
+    const ran = await serve(lanes, starting, counts).catch((error) => toOpsError(error))
+    // Ended by us, so that is the reason and not the signal that ended it.
+    outcome = stop.aborted ? abortReason(stop) : ran
     await lanes.finish(outcome)
   } catch (error) {
     outcome = toOpsError(error)

@@ -30,14 +30,17 @@ export async function untilGone(needle: string): Promise<void> {
   }
 }
 
-/** Reads until `wanted` has come. */
+/** Reads until `wanted` has come; fails when the lane ends before. */
 export async function untilShown(lane: Readable, wanted: string): Promise<string> {
   let seen = ''
   for (;;) {
     const chunk = lane.read() as Buffer | null
     if (chunk) seen += chunk.toString()
-    else await once(lane, 'readable')
     if (seen.includes(wanted)) return seen
+    assert.ok(!lane.readableEnded && !lane.destroyed, `ended without ${wanted}: ${seen}`)
+    const watch = new AbortController()
+    if (!chunk) await Promise.race(['readable', 'end', 'close'].map((event) => once(lane, event, { signal: watch.signal }).catch(() => {})))
+    watch.abort()
   }
 }
 
