@@ -305,6 +305,14 @@ export class DockerProcess implements RemoteProcess {
       highWaterMark: STDIN_BUFFER_BYTES,
       // What a program that has ended does not read is dropped, as a pipe's reader would.
       write: (chunk: Buffer, _encoding, done) => void (socket.writable ? socket.write(chunk, () => done()) : done()),
+      // What came while the socket was busy leaves in one system call.
+      writev: (chunks, done) => {
+        if (!socket.writable) return done()
+        socket.cork()
+        for (const { chunk } of chunks.slice(0, -1)) socket.write(chunk as Buffer)
+        socket.write(chunks.at(-1)?.chunk as Buffer, () => done())
+        socket.uncork()
+      },
       final: (done) => {
         // The daemon takes the end of a terminal's input for the end of the connection, and ends the output with it.
         if (isTty) socket.write(EOT, () => done())

@@ -64,7 +64,7 @@ export class Journal {
   /** The last events. That they cannot be kept is logged: the program has run. */
   async closed(rule: string, reason: string, exit: number, meters: Meters, stages: readonly Stage[]): Promise<void> {
     const ms = Date.now() - this.#startedAt.getTime()
-    const bytes = { bytesIn: meters.up.bytes, bytesOut: meters.down.bytes + meters.err.bytes }
+    const bytes = { bytesIn: meters.up, bytesOut: meters.down + meters.err }
     const facts = Object.assign({}, ...stages.map((stage) => stage.facts?.() ?? {})) as Readonly<Record<string, string | number>>
     const ended =
       this.#commandSeq === undefined ? undefined : this.#note({ ...this.#subject, type: 'command.exit', command: this.#commandSeq, status: exit, ms })

@@ -227,7 +227,7 @@ class Run {
       session,
       rule: grant.rule,
       via: () => this.#via,
-      bytes: () => ({ in: this.#meters.up.bytes, out: this.#meters.down.bytes + this.#meters.err.bytes }),
+      bytes: () => ({ in: this.#meters.up, out: this.#meters.down + this.#meters.err }),
       notify: (text) => session.pty && this.#tell(text),
       end: (reason) => this.#switch.abort(reason),
       closed,

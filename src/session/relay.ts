@@ -4,7 +4,7 @@
  * Lanes are Node pipelines, so each slow part holds the one before it, back to the program. `stages` are in the order
  * seen from the client: stdin passes them first to last, output last to first.
  */
-import { type Duplex, type Readable, Transform, type TransformCallback, type Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { abortReason, toOpsError } from '../core/errors.js'
 import type { ClientEnd, ExitStatus, RemoteProcess, Stage } from '../core/types.js'
@@ -13,22 +13,14 @@ export interface RelayOutcome {
   readonly status: ExitStatus
 }
 
-/** Counts what passes; read while the relay runs and after. */
-export class Meter extends Transform {
-  bytes = 0
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.bytes += chunk.length
-    done(null, chunk)
-  }
-}
-
+/** Bytes that the target's streams gave and took; read while the relay runs and after. */
 export interface Meters {
-  readonly up: Meter
-  readonly down: Meter
-  readonly err: Meter
+  up: number
+  down: number
+  err: number
 }
 export function createMeters(): Meters {
-  return { up: new Meter(), down: new Meter(), err: new Meter() }
+  return { up: 0, down: 0, err: 0 }
 }
 
 /**
@@ -49,10 +41,12 @@ export async function relay(client: ClientEnd, remote: RemoteProcess, stages: re
   })
   try {
     // stdin is not waited for: clients need not half-close, and a program may end without reading all of it
-    const up = join(client.stdin, [meters.up, ...duplexes(stages, 'up')], remote.stdin, { signal: ending })
+    const up = join(counted(client.stdin, meters, 'up'), duplexes(stages, 'up'), remote.stdin, { signal: ending })
     up.catch(() => remote.stdin.destroy())
-    const output = [join(remote.stdout, [...duplexes(stages, 'down').reverse(), meters.down], client.stdout, { signal: ending, end: false })]
-    if (remote.stderr) output.push(join(remote.stderr, [...duplexes(stages, 'err').reverse(), meters.err], client.stderr, { signal: ending, end: false }))
+    const output = [join(counted(remote.stdout, meters, 'down'), duplexes(stages, 'down').reverse(), client.stdout, { signal: ending, end: false })]
+    if (remote.stderr) {
+      output.push(join(counted(remote.stderr, meters, 'err'), duplexes(stages, 'err').reverse(), client.stderr, { signal: ending, end: false }))
+    }
     const [status] = await Promise.all([remote.exit, ...output])
     await finishAll(stages, status)
     return { status }
@@ -76,6 +70,16 @@ async function finishAll(stages: readonly Stage[], status: ExitStatus | undefine
 
 function duplexes(stages: readonly Stage[], lane: 'up' | 'down' | 'err'): Duplex[] {
   return stages.flatMap((stage) => stage[lane] ?? [])
+}
+
+/**
+ * Counts what a source gives. Not a transform of its own, which would cost each chunk more than the relay itself: a listener
+ * beside the pipe, which must be joined in the same turn, before the first byte flows.
+ */
+function counted(source: Readable, meters: Meters, lane: keyof Meters): Readable {
+  return source.on('data', (chunk: Buffer) => {
+    meters[lane] += chunk.length
+  })
 }
 
 /** One lane. `client.stdout` is never ended here (`end: false`): exit status must go before end-of-file. */

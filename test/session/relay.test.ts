@@ -21,7 +21,7 @@ test('relay moves both ways, keeps stderr apart and answers the exit status', as
   client.finish({ kind: 'exited', code: 7 })
   assert.equal(await text(client.stdout), 'answer')
   assert.equal(await text(client.stderr), 'note')
-  assert.deepEqual([meters.up.bytes, meters.down.bytes, meters.err.bytes], [8, 6, 4])
+  assert.deepEqual([meters.up, meters.down, meters.err], [8, 6, 4])
   assert.equal(remote.closed, 1)
 })
 
