@@ -6,11 +6,12 @@
  * and an exec with exit code 126, whatever the reason, and Pid 0. A program that itself exits with 126 or 127 has a Pid.
  * A file that is no program ("exec format error") counts as started: it exits with 1 and runc's text on stderr.
  */
-import { type Readable, Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { abortReason, OpsError, toOpsError } from '../src/core/errors.js'
 import type { Logger } from '../src/core/log.js'
 import type { ExecRequest, ExitStatus, RemoteProcess, WindowSize } from '../src/core/types.js'
+import { GatheringWritable } from '../src/wire/gather.js'
 import { DockerDemux } from './demux.js'
 import type { DockerApi, ExecState } from './docker-api.js'
 import { SideFamily } from './docker-family.js'
@@ -301,7 +302,7 @@ export class DockerProcess implements RemoteProcess {
   #openStdin(): Writable {
     const socket = this.#socket
     const isTty = this.#exec.request.pty !== undefined
-    return new Writable({
+    return new GatheringWritable({
       highWaterMark: STDIN_BUFFER_BYTES,
       // What a program that has ended does not read is dropped, as a pipe's reader would.
       write: (chunk: Buffer, _encoding, done) => void (socket.writable ? socket.write(chunk, () => done()) : done()),

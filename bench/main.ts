@@ -182,7 +182,9 @@ async function main(): Promise<void> {
   const rows: Row[] = []
   if (missing) rows.push(...chosen.map(({ name, goal }) => skippedRow(name, goal.text, missing)))
   else {
-    const world = await new World().start({ clusters: ['a'] })
+    const world = new World()
+    const hostKeys = [join(world.dir, 'host_ed25519'), join(world.dir, 'host_ecdsa')]
+    await world.start({ clusters: ['a'], config: { ssh: { listen: '127.0.0.1:0', hostKeys, maxConnectionsPerAddress: 4000 } } })
     try {
       for (const bench of chosen) {
         console.error(`measuring: ${bench.name}`)

@@ -139,7 +139,7 @@ function isStale(error: unknown): boolean {
 }
 
 /**
- * kubelet's own path and parameter names (pkg/kubelet/server, 1.20); `env`, `cwd` and `containerId` are
+ * kubelet's own path and parameter names (pkg/kubelet/server, 1.20); `env`, `cwd`, `containerId`, `columns` and `rows` are
  * extensions of ours, which other servers of that protocol ignore.
  */
 export function agentPath(target: Target, request: ExecRequest): string {
@@ -149,6 +149,11 @@ export function agentPath(target: Target, request: ExecRequest): string {
   const env = request.pty ? { TERM: request.pty.term, ...request.env } : request.env
   for (const [name, value] of Object.entries(env)) query.append('env', `${name}=${value}`)
   if (request.cwd !== undefined) query.set('cwd', request.cwd)
+  // before the program starts: one that asks for the size at once must not see the runtime's own
+  if (request.pty && request.pty.size.columns > 0) {
+    query.set('columns', String(request.pty.size.columns))
+    query.set('rows', String(request.pty.size.rows))
+  }
   query.set('containerId', target.containerId)
   const path = [target.namespace, target.pod, target.uid, target.container].map(encodeURIComponent).join('/')
   return `/exec/${path}?${query}`

@@ -1,5 +1,5 @@
 /** stdout or stderr of a channel, towards the client. */
-import { Writable } from 'node:stream'
+import { GatheringWritable } from '../wire/gather.js'
 import type { Governor, Lane } from './governor.js'
 
 /** What the client allows on one channel, shared by its two lanes. */
@@ -35,10 +35,7 @@ export class OutputWindow {
  * several in one turn of the loop: they have room here, and leave in full packets and one system call.
  */
 const BUFFER_BYTES = 64 * 1024
-/** From here on a write is bulk, which gains from waiting for the rest of its turn; an echoed key must not wait. */
-const BULK_BYTES = 4096
-
-export class OutputLane extends Writable implements Lane {
+export class OutputLane extends GatheringWritable implements Lane {
   readonly #governor: Governor
   readonly #window: OutputWindow
   readonly #maxPacketBytes: number
@@ -57,15 +54,6 @@ export class OutputLane extends Writable implements Lane {
 
   get sendable(): number {
     return this.#pending ? Math.min(this.#pending.length, this.#window.bytes, this.#maxPacketBytes) : 0
-  }
-
-  /** Bulk is held to the end of this turn of the loop. */
-  override write(chunk: unknown, encoding?: unknown, done?: unknown): boolean {
-    if (chunk instanceof Uint8Array && chunk.length >= BULK_BYTES && this.writableCorked === 0) {
-      this.cork()
-      setImmediate(() => this.uncork())
-    }
-    return super.write(chunk, encoding as BufferEncoding, done as (error?: Error | null) => void)
   }
 
   /** The client's window has opened. */

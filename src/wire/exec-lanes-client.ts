@@ -22,8 +22,8 @@ export interface ExecLanesRequest {
 
 /** The peer of an exec that is closed gets this long to end the connection. */
 const CLOSE_MS = 3000
-/** An agent that does not say when the program runs is believed after this long. */
-const START_GRACE_MS = 300
+/** An agent that does not say when the program runs is believed after this long; ours says so, on a busy node seconds later. */
+const START_GRACE_MS = 30_000
 /** Names of signals that may wait for a peer that does not read them. */
 const SIGNAL_BACKLOG_BYTES = 1024
 /** What a terminal's line discipline turns into a signal, for peers that know no signals. */

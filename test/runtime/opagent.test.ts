@@ -56,7 +56,7 @@ test('the request names pod, container and program as kubelet’s clients do', (
   const path = agentPath(TARGET, { argv: ['echo', 'a b&c'], env: { A: '1=2' }, cwd: '/tmp' })
   assert.equal(path, '/exec/shop/web-0/u-1/web?command=echo&command=a+b%26c&input=1&output=1&error=1&env=A%3D1%3D2&cwd=%2Ftmp&containerId=docker%3A%2F%2F4711')
   const pty = agentPath(TARGET, { argv: ['sh'], env: {}, pty: { term: 'xterm', size: { columns: 1, rows: 1, widthPx: 0, heightPx: 0 }, modes: {} } })
-  assert.equal(pty, '/exec/shop/web-0/u-1/web?command=sh&input=1&output=1&tty=1&env=TERM%3Dxterm&containerId=docker%3A%2F%2F4711')
+  assert.equal(pty, '/exec/shop/web-0/u-1/web?command=sh&input=1&output=1&tty=1&env=TERM%3Dxterm&columns=1&rows=1&containerId=docker%3A%2F%2F4711')
 })
 
 test('an agent is reached through a unix socket', async (t) => {

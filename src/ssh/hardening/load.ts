@@ -9,10 +9,14 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { compileFunction } from 'node:vm'
 import type { Ssh2Library } from '../transport.js'
 import { hybridExchange } from './hybrid-kex.js'
+import { paddingFiller } from './padding.js'
 import { INJECTED_NAME, SOURCE_EDITS, type SourceEdit } from './source-edits.js'
 import { SSH2_FILES, SSH2_VERSION } from './source-pins.js'
 
 type Exports = Record<string, unknown>
+
+/** What edited sources use of ours. */
+const INJECTED = { hybridExchange, paddingFiller }
 
 /** Where the package is, and what it should be; tests give another one. */
 export interface Ssh2Source {
@@ -72,7 +76,7 @@ function privateLoader(source: Ssh2Source): (file: string) => Exports {
     cache.set(file, module)
     const path = join(lib, file)
     const run = compileFunction(checkedSource(source, file), ['exports', 'require', 'module', '__filename', '__dirname', INJECTED_NAME], { filename: path })
-    run.call(module.exports, module.exports, requireFrom(dirname(path)), module, path, dirname(path), hybridExchange)
+    run.call(module.exports, module.exports, requireFrom(dirname(path)), module, path, dirname(path), INJECTED)
     return module.exports
   }
   const requireFrom = (folder: string) => (name: string) => {

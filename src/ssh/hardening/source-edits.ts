@@ -6,8 +6,8 @@ export interface SourceEdit {
   readonly replace: string
 }
 
-/** Global under which an edited source finds `hybridExchange` (hybrid-kex.ts); the loader passes it in. */
-export const INJECTED_NAME = 'dockinHybridExchange'
+/** Name under which an edited source finds what the loader passes in (`Injected` in load.ts). */
+export const INJECTED_NAME = 'dockin'
 export const HYBRID_KEX_NAME = 'mlkem768x25519-sha256'
 
 const SIGNATURE_ALGORITHMS = 'ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256'
@@ -25,11 +25,18 @@ export const SOURCE_EDITS: Readonly<Record<string, readonly SourceEdit[]>> = {
       replace: '    IUTF8: 42,\n    IMAXBEL: 41,',
     },
   ],
+  'protocol/crypto.js': [
+    {
+      why: 'padding comes from a pool: a request to OpenSSL for each packet cost more than the packet',
+      find: "  createCipheriv, createDecipheriv, createHmac, randomFillSync, timingSafeEqual\n} = require('crypto');",
+      replace: `  createCipheriv, createDecipheriv, createHmac, timingSafeEqual\n} = require('crypto');\nconst randomFillSync = ${INJECTED_NAME}.paddingFiller();`,
+    },
+  ],
   'protocol/kex.js': [
     {
       why: 'the classes of exchanges are private to this function, so the new one must be made inside it',
       find: '  class ECDHExchange extends KeyExchange {',
-      replace: `  const HybridExchange = ${INJECTED_NAME}(Curve25519Exchange);\n\n  class ECDHExchange extends KeyExchange {`,
+      replace: `  const HybridExchange = ${INJECTED_NAME}.hybridExchange(Curve25519Exchange);\n\n  class ECDHExchange extends KeyExchange {`,
     },
     {
       why: 'choose it by name',
