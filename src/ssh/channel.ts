@@ -2,7 +2,8 @@
 
 import type { OpsError } from '../core/errors.js'
 import type { ExitStatus, PtyRequest } from '../core/types.js'
-import { ChannelClientEnd, clientGone, exitCodeOf } from './client-end.js'
+import { exitCode } from '../session/status.js'
+import { ChannelClientEnd, clientGone } from './client-end.js'
 import { Environment } from './environment.js'
 import type { Governor } from './governor.js'
 import { InputLane, type WindowPool } from './input-lane.js'
@@ -119,7 +120,7 @@ export class Channel {
     if (status.kind === 'signaled' && SENDABLE_SIGNALS.has(status.signal)) {
       this.#send((protocol) => protocol.exitSignal(remote, status.signal, status.coreDumped, ''))
     }
-    this.#send((protocol) => protocol.exitStatus(remote, exitCodeOf(status)))
+    this.#send((protocol) => protocol.exitStatus(remote, exitCode(status)))
     this.#eofSent = true
     this.#send((protocol) => protocol.channelEOF(remote))
     this.#close()

@@ -1,5 +1,4 @@
 /** A channel's two ends of streams, signals and status as the session sees them. */
-import { constants } from 'node:os'
 import { finished } from 'node:stream'
 import { OpsError } from '../core/errors.js'
 import type { ClientEnd, ClientListener, ExitStatus, WindowSize } from '../core/types.js'
@@ -8,8 +7,6 @@ import type { OutputLane } from './output-lane.js'
 
 /** Signals that arrived before anybody listened; a client that sends more is not pressing keys. */
 const MAX_EARLY_SIGNALS = 16
-/** Standard signals by name without SIG. */
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = constants.signals
 
 /** What the end needs of its channel. */
 export interface ChannelWire {
@@ -103,11 +100,4 @@ export class ChannelClientEnd implements ClientEnd {
 
 export function clientGone(what: string): OpsError {
   return new OpsError('CLIENT_GONE', `Session ended: ${what}`)
-}
-
-/** 128+n, or 255 for a signal without a number here (contract.md, "Exit codes"). */
-export function exitCodeOf(status: ExitStatus): number {
-  if (status.kind === 'exited') return status.code & 0xff
-  const number = SIGNAL_NUMBERS[`SIG${status.signal}`]
-  return number === undefined ? 255 : 128 + number
 }
