@@ -27,7 +27,9 @@ function installIfNeeded() {
   const done = join(root, 'node_modules/.package-lock.json')
   if (existsSync(done) && statSync(done).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs) return
   console.error('installing packages')
-  must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] })
+  // not `npm ci`: it refuses a lock file without the packages for other platforms, which registries need not have.
+  // Versions are those of the lock file all the same, and nothing is written to it.
+  must('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] })
 }
 
 /** Installs and builds; progress goes to stderr, so that stdout begins with the program's own ready line. */
