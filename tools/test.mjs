@@ -76,7 +76,7 @@ function runTests(files) {
 
 setUp()
 must(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json'])
-must(join(root, 'node_modules/.bin/biome'), ['check', '.'])
+must(join(root, 'node_modules/.bin/biome'), ['check', '--diagnostic-level=error', '.'])
 const wanted = process.argv.slice(2)
 const files = testFiles(join(root, 'test')).filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 installPeers()

@@ -49,6 +49,6 @@ test('a log line holds its fields and no secret', () => {
   const log = createLogger('info', { write: (text: string) => void (line += text) })
   log.child({ session: 's1' }).info({ user: 'alice', password: 'hunter2', nested: { token: 'abc' } }, 'login')
   const parsed = JSON.parse(line) as Record<string, unknown>
-  assert.deepEqual([parsed['msg'], parsed['session'], parsed['level'], parsed['password']], ['login', 's1', 'info', '[redacted]'])
+  assert.deepEqual([parsed.msg, parsed.session, parsed.level, parsed.password], ['login', 's1', 'info', '[redacted]'])
   assert.doesNotMatch(line, /hunter2|abc"/)
 })
