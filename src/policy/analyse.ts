@@ -16,6 +16,7 @@ import {
 import type { Dialect } from '../core/types.js'
 import { isNumeric, isShellNumber, namesIn, numberSource, scriptSource } from './arithmetic.js'
 import { BUILTINS } from './builtins.js'
+import { isLooker, openedDescriptor, printsDescriptors, reachesDescriptor } from './descriptors.js'
 import type { Cause, Finding } from './findings.js'
 import { hiddenScripts } from './latent.js'
 import { isOpen, nestedFault, parseLine, parseScript } from './parse.js'
@@ -104,6 +105,7 @@ class Walk {
   readonly #numbers = new Map<string, 'strict' | 'loose'>()
   readonly #inArithmetic = new Set<string>()
   #directories: readonly string[] | undefined
+  #printsDescriptors = false
   #nodes = 0
   #height = 0
 
@@ -114,6 +116,9 @@ class Walk {
 
   finish(): Analysis {
     for (const check of this.#later) check()
+    const fed = this.#invocations.find((_, index) => this.#invocations[index - 1]?.name === 'xargs')
+    if (this.#printsDescriptors && fed && !isLooker(fed.name))
+      this.#find('shell-state', fed.name, 'is fed with names from where a process keeps its open files')
     return { invocations: this.#invocations, findings: this.#findings, reads: this.#reads, directories: this.#directories }
   }
 
@@ -369,10 +374,18 @@ class Walk {
     })
     const scope = this.#scope(place)
     const vet = builtin?.vet ?? wrapper?.vet ?? programVet(name)
+    // What a wrapper runs comes by here itself.
+    if (!wrapper || name === 'find') this.#checkDescriptors(name, openedDescriptor(call, this.#directories))
+    this.#printsDescriptors ||= printsDescriptors(call, this.#directories)
     vet?.(call, scope)
     for (const file of writtenFiles(call)) this.#writeByProgram(file, name)
     const output = redirectedOutput(call)
     if (output) this.#write(output, name)
+  }
+
+  /** The shell's own source is one of the open files that /proc lists. */
+  #checkDescriptors(command: string, opened: Arg | undefined): void {
+    if (opened) this.#find('shell-state', command, `opens ${short(opened.text)}, where a process keeps its open files`)
   }
 
   /** The name without its directory; undefined, and reported, when the directory is not one of programs. */
@@ -405,6 +418,7 @@ class Walk {
     const { prefix, kind, text } = path
     if (kind === 'constant' && text === '/dev/null') return
     this.#find('output', command, `writes ${short(text)}`)
+    if (reachesDescriptor(path, this.#directories)) this.#checkDescriptors(command, path)
     const settled = kind === 'constant' ? text.startsWith('/') || this.#directories !== undefined : this.#isSettled(prefix)
     if (!settled) this.#writeAnywhere(path, command)
     else if (this.#resolve(kind === 'constant' ? text : `${prefix}x`).some(isProtected)) {
@@ -445,6 +459,7 @@ class Walk {
   #assign(name: string, value: Arg | undefined, command: string, numeric: boolean): void {
     const refusal = refuseAssignment(name, value?.kind === 'constant' ? value.text : undefined)
     if (refusal !== undefined) this.#find('variable', command, refusal)
+    if (value && reachesDescriptor(value, undefined)) this.#checkDescriptors(command, value)
     const known = this.#values.get(name)
     const stored = numeric && value?.kind !== 'constant' ? constant('0') : value
     if (known) known.push(stored)
@@ -467,7 +482,10 @@ class Walk {
       // Read as bash would: closing early in it would show as commands, which are vetted too.
       arithmetic: (text, command) => this.#script(`((${text}))`, 'bash', command, deeper),
       write: (path, command) => this.#write(path, command),
-      read: (path) => this.#reads.push(path),
+      read: (path) => {
+        this.#reads.push(path)
+        if (reachesDescriptor(path, this.#directories)) this.#checkDescriptors('redirection', path)
+      },
       changeDirectory: (path) => this.#changeDirectory(path, place),
       later: (check) => this.#later.push(check),
       valuesOf: (variable) => this.#valuesOf(variable),

@@ -59,7 +59,7 @@ export const BUILTINS: ReadonlyMap<string, BuiltinRow> = new Map(
     echo: LISTED,
     pwd: LISTED,
     kill: LISTED,
-    ulimit: LISTED,
+    ulimit: listed(vetUlimit),
     suspend: LISTED,
     dirs: LISTED,
     cd: listed(vetCd),
@@ -231,6 +231,17 @@ function vetSet({ args, name }: Call, scope: Scope): void {
       return
     }
   }
+}
+
+/** With few descriptors left, bash keeps its source at a low number, where a line could read it. */
+const MIN_DESCRIPTORS = 64
+function vetUlimit({ args, name }: Call, scope: Scope): void {
+  const text = args.map((arg) => arg.text).join(' ')
+  if (!/(?:^|\s)-[A-Za-z]*n/.test(text) && args.every((arg) => arg.kind === 'constant')) return
+  const [value] = /(?:\d+|unlimited|hard|soft)?$/.exec(text) ?? []
+  if (args.every((arg) => arg.kind === 'constant') && /^[-A-Za-z\s]*(?:\d+)?$/.test(text) && (!/^\d+$/.test(value ?? '') || Number(value) >= MIN_DESCRIPTORS))
+    return
+  scope.find('shell-state', name, 'would leave the shell too few descriptors')
 }
 
 function vetHistory({ args, name }: Call, scope: Scope): void {

@@ -32,6 +32,11 @@ const HARMLESS_DEVICES: ReadonlySet<string> = new Set([
   '/dev/tty',
   '/dev/fd/1',
   '/dev/fd/2',
+  '/proc/self/fd/1',
+  '/proc/self/fd/2',
+  // The log of the container: what its first process prints.
+  '/proc/1/fd/1',
+  '/proc/1/fd/2',
   '/dev/full',
   '/dev/zero',
 ])

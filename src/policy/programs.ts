@@ -23,7 +23,7 @@ const OPAQUE: ReadonlyMap<string, string> = new Map(
       'su runuser sg newgrp login ssh slogin mosh autossh sshpass dbclient telnet rlogin rsh ftp sftp lftp ncftp socat script scriptlive screen tmux byobu dtach abduco zellij at batch crontab ' +
       'chroot unshare nsenter setpriv capsh pkexec gosu su-exec systemd-run systemd-nspawn machinectl setarch linux32 linux64 i386 x86_64 numactl prlimit cgexec firejail bwrap schroot proot fakeroot fakechroot ' +
       'eatmydata catchsegv start-stop-daemon daemonize daemon run-parts runit runsv runsvdir chpst softlimit setuidgid envdir envuidgid multilog tini dumb-init s6-setuidgid supervisord supervisorctl ' +
-      'coreutils sbase-box ubase-box systemd-inhibit runcon schedtool trickle hyperfine openrc-run catatonit choom uclampset coresched nocache vipe vidir zrun lckdo dotlockfile setlock timelimit apptainer singularity buildah sem caffeinate openvt switch_root pivot_root genv gnice gnohup gtimeout gstdbuf gxargs gfind strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
+      'coreutils sbase-box ubase-box systemd-inhibit runcon schedtool trickle hyperfine openrc-run catatonit choom uclampset coresched nocache vipe vidir zrun lckdo dotlockfile setlock timelimit apptainer singularity buildah sem caffeinate openvt switch_root pivot_root genv gnice gnohup gtimeout gstdbuf gxargs gfind strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk inotifyd bootchartd telnetd getty agetty mingetty sulogin zcip svlogd popmaildir reformime makemime lpd ftpd conspy fbsplash incrond dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
       'docker podman nerdctl crictl ctr runc crun lxc lxc-attach virsh vagrant ansible ansible-playbook salt salt-call puppet chef-client terraform helm ' +
       'ld.so logrotate anacron cron crond dhclient udhcpc udhcpd pppd openvpn inetd xinetd tcpsvd udpsvd fakeidentd ifup ifdown ifplugd mdev udevadm hwclock-exec init telinit linuxrc chpasswd-exec',
     'compiles or installs code and runs parts of it':
@@ -103,7 +103,7 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     yum: { short: 'c', long: ['config', 'setopt'] },
     dnf: { short: 'c', long: ['config', 'setopt'] },
     ldd: { args: /^[^-]/ },
-    openssl: { args: /^-(?:engine|provider|provider-path)$|^(?:s_client-exec)$/ },
+    openssl: { args: /^--?(?:engine|provider|provider-path)$|^engine$/ },
     gzexe: { args: /./ },
     'ssh-keygen': { short: 'D', args: /^-[wz]/ },
     'ssh-agent': { args: /^[^-]/ },
@@ -121,7 +121,11 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     msgfilter: { args: /./ },
     msgexec: { args: /./ },
     exim4: { args: /^-be/ },
-    sendmail: { short: 'C' },
+    sendmail: { short: 'CH' },
+    ntpd: { short: 'S' },
+    'update-alternatives': { long: ['install', 'set', 'config'] },
+    'systemd-cat': { args: /^[^-]/ },
+
     exiftool: { long: ['if', 'config'], args: /^-if/ },
     pdftex: { args: /shell-escape|write18/ },
     gpg: { long: ['photo-viewer', 'keyserver-options', 'agent-program', 'dirmngr-program', 'pinentry-mode'] },

@@ -128,7 +128,8 @@ function hole(part: WordPart, inQuotes: boolean): Item[] {
 }
 
 function expandItems(items: readonly Item[], context: WordContext): Arg[] {
-  const braces = context.braces ? items.filter((item) => is(item, '{')).length : 0
+  // `{}` is left as it is, wherever it stands: find and xargs put names there.
+  const braces = context.braces ? items.filter((item, index) => is(item, '{') && !is(items[index + 1], '}')).length : 0
   if (braces === 0) return [argOf(items, context, true)]
   // bash looks for braces before it reads expansions, and by rules of its own: `{a,${x:-{1..3}}}`. Only a plain $x is safe inside.
   const safe = items.every((item) => !('hole' in item) || item.variable !== undefined)
