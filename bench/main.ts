@@ -10,8 +10,7 @@ import { parseArgs } from 'node:util'
 import { Client } from 'ssh2'
 import { kubeconfigOf, needs } from '../test/support/need.js'
 import { repository, run, World } from '../test/support/world.js'
-import { atLeast, atMost, type Goal, measurePair, median, printTable, type Row, skippedRow } from './pair.js'
-import { Terminal } from './terminal.js'
+import { atLeast, atMost, type Goal, measurePair, pairedRow, printTable, type Row, skippedRow } from './pair.js'
 
 const LOGIN = 'alice+web-0.shop.a'
 const BULK_BYTES = 300_000_000
@@ -65,35 +64,17 @@ async function multiplexed(world: World, bench: Bench): Promise<Row> {
 }
 
 async function keyEcho(world: World, bench: Bench): Promise<Row> {
-  const terminals = [
-    new Terminal('kubectl', [...KUBECTL.slice(0, 3), '-it', ...KUBECTL.slice(3), '--', 'bash']),
-    new Terminal('ssh', ssh(world, '-tt', '127.0.0.1')),
-  ] as const
-  try {
-    for (const terminal of terminals) {
-      await terminal.expect('# ')
-      terminal.write('PS1=ready; echo un""der way\r')
-      await terminal.expect('under way')
-    }
-    let column = 0
-    const echo = async (terminal: Terminal): Promise<number> => {
-      const times: number[] = []
-      for (let i = 0; i < 20; i++) times.push(await terminal.key('abcdefghijklmnopqrstuvwxyz'[column++ % 26] as string))
-      terminal.write('\x15')
-      await terminal.expect('\x1b[K').catch(() => undefined)
-      return median(times)
-    }
-    return await measurePair(
-      bench.name,
-      'ms',
-      bench.goal,
-      () => echo(terminals[0]),
-      () => echo(terminals[1]),
-      15,
-    )
-  } finally {
-    for (const terminal of terminals) terminal.close()
-  }
+  const reference = ['kubectl', ...KUBECTL.slice(0, 3), '-it', ...KUBECTL.slice(3), '--', 'bash']
+  const argv = [join(repository, 'bench/echo.py'), '15', '26', ...reference, '--over--', 'ssh', ...ssh(world, '-tt', '127.0.0.1')]
+  const { stdout, stderr, code } = await run('python3', argv)
+  if (code !== 0) throw new Error(stderr)
+  const pairs = JSON.parse(stdout.toString()) as [reference: number, ours: number][]
+  return pairedRow(
+    bench.name,
+    'ms',
+    bench.goal,
+    pairs.map(([kubectl, ours]) => ({ reference: kubectl, ours })),
+  )
 }
 
 async function bulkOut(world: World, bench: Bench): Promise<Row> {

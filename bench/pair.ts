@@ -37,18 +37,15 @@ export async function measurePair(
   await ours()
   const results: { reference: number; ours: number }[] = []
   for (let i = 0; i < pairs; i++) results.push({ reference: await reference(), ours: await ours() })
+  return pairedRow(name, unit, goal, results)
+}
+
+/** The row of measurements that were taken in turn. */
+export function pairedRow(name: string, unit: string, goal: Goal, results: readonly { readonly reference: number; readonly ours: number }[]): Row {
   const ratio = median(results.map((r) => r.ours / r.reference))
-  const oursMedian = median(results.map((r) => r.ours))
-  return {
-    name,
-    unit,
-    reference: median(results.map((r) => r.reference)),
-    ours: oursMedian,
-    ratio,
-    goal: goal.text,
-    verdict: goal.met(ratio, oursMedian) ? 'met' : 'MISSED',
-    note: `${pairs} pairs`,
-  }
+  const ours = median(results.map((r) => r.ours))
+  const verdict = goal.met(ratio, ours) ? 'met' : 'MISSED'
+  return { name, unit, reference: median(results.map((r) => r.reference)), ours, ratio, goal: goal.text, verdict, note: `${results.length} pairs` }
 }
 
 export function skippedRow(name: string, goal: string, why: string): Row {
