@@ -60,7 +60,7 @@ describe('config', () => {
       dataDir: join(home, 'data'),
       ssh: {
         listen: { host: '127.0.0.1', port: 2222 },
-        hostKeys: [join(home, 'keys/ssh_host_ed25519_key')],
+        hostKeys: [join(home, 'keys/ssh_host_ed25519_key'), join(home, 'keys/ssh_host_ecdsa_key')],
         maxConnections: 4000,
         maxConnectionsPerAddress: 64,
         maxAuthAttempts: 6,

@@ -11,7 +11,7 @@ export const sshSchema = (folder: string) =>
   z
     .strictObject({
       listen: listenAddress.default({ host: '127.0.0.1', port: 2222 }),
-      hostKeys: z.array(pathFrom(folder)).min(1, 'must name at least one file').prefault(['keys/ssh_host_ed25519_key']),
+      hostKeys: z.array(pathFrom(folder)).min(1, 'must name at least one file').prefault(['keys/ssh_host_ed25519_key', 'keys/ssh_host_ecdsa_key']),
       banner: text.max(8192, 'must be at most 8192 characters').exactOptional(),
       maxConnections: count(1).default(4000),
       maxConnectionsPerAddress: count(1).default(64),

@@ -42,7 +42,7 @@ export interface TlsFiles {
 export interface SshConfig {
   /** Default 127.0.0.1:2222. */
   readonly listen: ListenAddress
-  /** Created when absent, 0600. Default [keys/ssh_host_ed25519_key]. */
+  /** Created when absent, 0600. Default [keys/ssh_host_ed25519_key, keys/ssh_host_ecdsa_key]. */
   readonly hostKeys: readonly string[]
   /** Shown before the login (RFC 4252 s5.4). */
   readonly banner?: string
