@@ -21,12 +21,13 @@ import type { Cause, Finding } from './findings.js'
 import { hiddenScripts } from './latent.js'
 import { isOpen, nestedFault, parseLine, parseScript } from './parse.js'
 import { absolute, isProtected, PROGRAM_DIRECTORIES } from './paths.js'
-import { isKnownProgram, programVet, redirectedOutput, writtenFiles } from './programs.js'
+import { isKnownProgram, programVet } from './programs.js'
 import { type RedirectScope, vetRedirect } from './redirects.js'
 import type { Call } from './scope.js'
 import { isName, refuseAssignment } from './variables.js'
 import { type Arg, constant, expandAssignment, expandWord, isArray, unknownArg, type WordContext } from './words.js'
 import { WRAPPERS } from './wrappers.js'
+import { redirectedOutput, writtenFiles } from './writers.js'
 
 export interface Invocation extends Call {
   /** Of the shell, and harmless: a white list need not name it. */
@@ -43,6 +44,8 @@ export interface Analysis {
   readonly reads: readonly Arg[]
   /** Directories that the line may be in while it runs; undefined when only the shell knows. */
   readonly directories: readonly string[] | undefined
+  /** Every value that the line gives a variable; undefined when one of them is not known. */
+  valuesOf(variable: string): readonly Arg[] | undefined
 }
 export interface AnalysisContext {
   readonly dialect: Dialect
@@ -119,7 +122,13 @@ class Walk {
     const fed = this.#invocations.find((_, index) => this.#invocations[index - 1]?.name === 'xargs')
     if (this.#printsDescriptors && fed && !isLooker(fed.name))
       this.#find('shell-state', fed.name, 'is fed with names from where a process keeps its open files')
-    return { invocations: this.#invocations, findings: this.#findings, reads: this.#reads, directories: this.#directories }
+    return {
+      invocations: this.#invocations,
+      findings: this.#findings,
+      reads: this.#reads,
+      directories: this.#directories,
+      valuesOf: (variable) => this.#valuesOf(variable),
+    }
   }
 
   script(script: ParsedScript, place: Place): void {

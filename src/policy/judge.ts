@@ -1,12 +1,14 @@
 /** Commands of a line and a rule's list -> verdict. Pure; a white list is enforcement, a black list is a guard rail. */
 import type { CommandEntry, CommandRule, Confidence, Dialect } from '../core/types.js'
 import { type Analysis, analyse, DEFAULT_LIMITS, type Invocation, type Limits } from './analyse.js'
+import { foldersAbove, intersects, tailBehindDots } from './disguise.js'
 import { isDenied } from './findings.js'
-import { compileGlobs, type Glob } from './globs.js'
+import { compileGlob, compileGlobs, type Glob } from './globs.js'
 import { findFlag, type Presence } from './options.js'
 import { absolute } from './paths.js'
-import { readsWholeFile, renamesFiles } from './programs.js'
+import { readsWholeFile } from './programs.js'
 import type { Arg } from './words.js'
+import { renamesFiles } from './writers.js'
 
 export interface JudgeContext {
   /** Grammar of the shell that will read the line. */
@@ -92,7 +94,7 @@ function deniedBy(call: Invocation, rule: CommandRule, analysis: Analysis): Refu
         const reason = `${call.name}: this rule denies ${entryText(entry)}, and an argument here is known only to the shell (${unclear(call)})`
         return { reason, entry: entryText(entry) }
       }
-    } else if (entry.path.length > 0 && renamesFiles(call.name) && pathPresence(call.args, compileGlobs(entry.path), analysis, false) === 'yes') {
+    } else if (entry.path.length > 0 && renamesFiles(call.name) && renames(call, entry.path, analysis)) {
       return { reason: `${call.name}: this rule keeps ${entry.path.join(', ')} from ${entry.cmd}, and a copy would be beyond it`, entry: entryText(entry) }
     }
   }
@@ -108,13 +110,14 @@ function unclear(call: Invocation): string {
 /** All flags and, if there are any, one of the paths. */
 function applies(entry: CommandEntry, call: Invocation, analysis: Analysis): Presence {
   const presences = entry.flags.map((spellings) => findFlag(call.args, spellings, call.name === 'dd'))
-  if (entry.path.length > 0) presences.push(pathPresence(call.args, compileGlobs(entry.path), analysis, true))
+  if (entry.path.length > 0) presences.push(pathPresence(call.args, entry.path, analysis, true))
   if (presences.includes('no')) return 'no'
   return presences.includes('maybe') ? 'maybe' : 'yes'
 }
 
 /** @param strict whether an argument that only the shell knows counts */
-function pathPresence(args: readonly Arg[], glob: Glob, analysis: Analysis, strict: boolean): Presence {
+function pathPresence(args: readonly Arg[], patterns: readonly string[], analysis: Analysis, strict: boolean): Presence {
+  const glob = compileGlobs(patterns)
   let maybe = false
   for (const arg of args) {
     if (arg.kind !== 'constant') maybe ||= strict
@@ -122,9 +125,38 @@ function pathPresence(args: readonly Arg[], glob: Glob, analysis: Analysis, stri
       const candidates = pathsIn(arg.text)
       if (analysis.directories === undefined && candidates.some((path) => !path.startsWith('/')) && !/^-\w+$/.test(arg.text)) maybe ||= strict
       if (candidates.some((path) => spellings(path, analysis).some(glob))) return 'yes'
+      maybe ||= candidates.some((path) => hidesBehindDots(path, patterns))
     }
   }
   return maybe ? 'maybe' : 'no'
+}
+function hidesBehindDots(path: string, patterns: readonly string[]): boolean {
+  const tail = tailBehindDots(path)
+  return tail !== undefined && patterns.some((pattern) => intersects(`*/${escapeGlob(tail)}`, pattern))
+}
+function escapeGlob(text: string): string {
+  return text.replace(/[\\*?[…]/g, '\\$&')
+}
+/** A copy or link of a protected file, of a pattern that may match it, or of a folder that it lies in. */
+function renames(call: Invocation, patterns: readonly string[], analysis: Analysis): boolean {
+  if (pathPresence(call.args, patterns, analysis, false) !== 'no') return true
+  const operands = call.args.filter((arg) => !(arg.kind === 'constant' && arg.text.startsWith('-')))
+  // What is last is where the copy goes.
+  return (operands.length > 1 ? operands.slice(0, -1) : operands).some((arg) => {
+    const values = arg.variable === undefined ? [arg] : (analysis.valuesOf(arg.variable) ?? [])
+    return values.some((value) => patterns.some((pattern) => mayBeProtected(value, pattern, analysis)))
+  })
+}
+function mayBeProtected(arg: Arg, pattern: string, analysis: Analysis): boolean {
+  if (arg.kind === 'dynamic') return false
+  const glob = compileGlob(pattern)
+  return spellings(arg.text, analysis).some((path) => {
+    if (arg.kind === 'constant') return glob(path) || foldersAbove(pattern).includes(path)
+    // `cp * dir` keeps the names; only the folder may then be another one.
+    const bare = /^[*?]*$/.test(path.slice(path.lastIndexOf('/') + 1))
+    const folder = path.slice(0, path.lastIndexOf('/')) || '/'
+    return bare ? foldersAbove(pattern).includes(folder) : [pattern, ...foldersAbove(pattern)].some((each) => intersects(path, each))
+  })
 }
 /** The paths that an argument may name: itself, the value of `--file=x`, `if=x`, `-fx`. */
 function pathsIn(text: string): string[] {
@@ -151,7 +183,7 @@ function readDenied(path: Arg, rule: CommandRule, analysis: Analysis): Refusal |
   }
   for (const entry of rule.entries) {
     if (nameOf(entry) !== 'cat' || entry.path.length === 0 || entry.flags.length > 0) continue
-    const presence = pathPresence([path], compileGlobs(entry.path), analysis, true)
+    const presence = pathPresence([path], entry.path, analysis, true)
     if (presence === 'yes') return { reason: `redirection: this rule denies ${entryText(entry)}, and < reads the same file`, entry: entryText(entry) }
     if (presence === 'maybe')
       return {

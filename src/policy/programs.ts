@@ -8,6 +8,7 @@ import { mayBeOption, type OptionTable, readOptions } from './options.js'
 import type { Call, Scope, Vet } from './scope.js'
 import { vetSed } from './sed.js'
 import type { Arg } from './words.js'
+import { WRITERS } from './writers.js'
 
 const words = (text: string): string[] => text.trim().split(/\s+/)
 
@@ -85,7 +86,7 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     zip: { long: ['unzip-command'], args: /^-(?:TT|[^-]*T)/ },
     rsync: { short: 'e', long: ['rsh', 'rsync-path'] },
     scp: { short: 'SoFJ' },
-    wget: { long: ['use-askpass', 'config', 'execute'], args: /^-[^-]*e/ },
+    wget: { long: ['use-askpass', 'config', 'execute'], args: /^-(?:[^-OPoaU]*e)/ },
     nc: { short: 'ec', long: ['exec', 'sh-exec'] },
     ncat: { short: 'ec', long: ['exec', 'sh-exec', 'lua-exec'] },
     netcat: { short: 'ec' },
@@ -215,9 +216,15 @@ const VETS: ReadonlyMap<string, Vet> = new Map(
     'original-awk': vetAwk,
     sed: vetSed,
     gsed: vetSed,
+    curl: vetCurl,
   }),
 )
 
+/** A file of options may hold any: where to write, what to read. */
+function vetCurl({ name, args }: Call, scope: Scope): void {
+  const file = args.find(({ kind, text }) => kind === 'constant' && /^-[A-Za-z#0-9]*K|^--conf/.test(text))
+  if (file) scope.find('unread-option', name, `takes options from a file (${file.text})`)
+}
 function vetOpaque({ name, args }: Call, scope: Scope, what: string): void {
   const [only, ...more] = args
   if (name === 'crontab' && only?.kind === 'constant' && only.text === '-l' && more.length === 0) return
@@ -288,61 +295,6 @@ function vetSubcommand({ name, args }: Call, scope: Scope, table: Subcommands): 
       scope.find(table.cause, name, `${subcommand.text} may run another program with ${arg.text}`)
     }
   }
-}
-
-/** Programs that write the files they are given: where a redirection may not write, neither may they. */
-const WRITERS: ReadonlySet<string> = new Set(
-  words('cp mv ln link install tee dd truncate shred sponge rsync scp touch mkdir mknod mkfifo chmod chown symlink unzip patch'),
-)
-/** A file under another name is beyond the path rules of its first. */
-const RENAMERS: ReadonlySet<string> = new Set(words('cp mv ln link install rsync'))
-export function renamesFiles(name: string): boolean {
-  return RENAMERS.has(name)
-}
-
-/** Which of the arguments of a writing program name what it writes. */
-export function writtenFiles({ name, args }: Call): readonly Arg[] {
-  if (!WRITERS.has(name)) return []
-  if (name === 'dd') return args.filter((arg) => arg.prefix.startsWith('of=')).map((arg) => ({ ...arg, text: arg.text.slice(3), prefix: arg.prefix.slice(3) }))
-  const operands = args.filter((arg) => !(arg.kind === 'constant' && arg.text.startsWith('-')))
-  if (!['cp', 'mv', 'ln', 'link', 'install', 'rsync', 'scp'].includes(name)) return operands
-  const target = args.findIndex((arg) => arg.kind === 'constant' && /^-[a-zA-Z]*t$|^--target-directory$/.test(arg.text))
-  const attached = args.find((arg) => /^--target-directory=|^-t./.test(arg.text))
-  if (attached)
-    return [{ ...attached, text: attached.text.replace(/^--target-directory=|^-t/, ''), prefix: attached.prefix.replace(/^--target-directory=|^-t/, '') }]
-  if (target >= 0) return args.slice(target + 1, target + 2)
-  // mv takes its sources away too.
-  return name === 'mv' ? operands : operands.slice(-1)
-}
-
-/** Programs that read and print, and yet write a file when told to: option letter, or the operand that is the output. */
-const PRINTERS: ReadonlyMap<string, { readonly option?: string; readonly long?: string; readonly operand?: number }> = new Map(
-  Object.entries({
-    sort: { option: 'o', long: 'output' },
-    shuf: { option: 'o', long: 'output' },
-    tree: { option: 'o' },
-    uniq: { operand: 1 },
-    xxd: { operand: 1 },
-    yq: { option: 'i', long: 'inplace' },
-  }),
-)
-/** The file that a printing program is told to write, as a redirection would. */
-export function redirectedOutput({ name, args }: Call): Arg | undefined {
-  const row = PRINTERS.get(name)
-  if (!row) return undefined
-  const { option, long, operand } = row
-  for (const [index, arg] of args.entries()) {
-    if (option !== undefined && arg.kind === 'constant' && new RegExp(`^-[A-Za-z]*${option}`).test(arg.text)) {
-      const attached = arg.text.slice(arg.text.indexOf(option) + 1)
-      return attached === '' ? args[index + 1] : { ...arg, text: attached, prefix: attached }
-    }
-    if (long !== undefined && arg.text.startsWith('--') && arg.text.length > 3 && `--${long}`.startsWith(arg.text.split('=')[0] ?? '')) {
-      return arg.text.includes('=')
-        ? { ...arg, text: arg.text.slice(arg.text.indexOf('=') + 1), prefix: arg.text.slice(arg.text.indexOf('=') + 1) }
-        : args[index + 1]
-    }
-  }
-  return operand === undefined ? undefined : args.filter((arg) => !(arg.kind === 'constant' && /^-./.test(arg.text)))[operand]
 }
 
 /** Names that everybody knows as programs: a function may not take one. Not exhaustive; a function's body is vetted anyway. */
