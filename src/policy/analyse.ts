@@ -27,7 +27,7 @@ import type { Call } from './scope.js'
 import { isName, refuseAssignment } from './variables.js'
 import { type Arg, constant, expandAssignment, expandWord, isArray, unknownArg, type WordContext } from './words.js'
 import { WRAPPERS } from './wrappers.js'
-import { redirectedOutput, writtenFiles } from './writers.js'
+import { isOptionName, madeOptionNames, redirectedOutput, writtenFiles } from './writers.js'
 
 export interface Invocation extends Call {
   /** Of the shell, and harmless: a white list need not name it. */
@@ -370,6 +370,11 @@ class Walk {
       this.#find('dynamic-name', short(first.text), 'would be expanded from the history, which this shell does not do')
       return
     }
+    if (first.text.startsWith('-')) {
+      // `time -v rm`: a program where bash has a keyword.
+      this.#find('dynamic-name', short(first.text), 'is an option of something that may run what follows')
+      return
+    }
     const name = this.#programName(first.text)
     if (name === undefined) return
     const builtin = first.text.includes('/') ? undefined : BUILTINS.get(name)
@@ -388,6 +393,7 @@ class Walk {
     this.#printsDescriptors ||= printsDescriptors(call, this.#directories)
     vet?.(call, scope)
     for (const file of writtenFiles(call)) this.#writeByProgram(file, name)
+    for (const file of madeOptionNames(call)) this.#find('protected-output', name, `makes a file whose name is an option (${short(file.text)})`)
     const output = redirectedOutput(call)
     if (output) this.#write(output, name)
   }
@@ -428,6 +434,7 @@ class Walk {
     if (kind === 'constant' && text === '/dev/null') return
     this.#find('output', command, `writes ${short(text)}`)
     if (reachesDescriptor(path, this.#directories)) this.#checkDescriptors(command, path)
+    if (isOptionName(text)) this.#find('protected-output', command, `makes a file whose name is an option (${short(text)})`)
     const settled = kind === 'constant' ? text.startsWith('/') || this.#directories !== undefined : this.#isSettled(prefix)
     if (!settled) this.#writeAnywhere(path, command)
     else if (this.#resolve(kind === 'constant' ? text : `${prefix}x`).some(isProtected)) {
@@ -496,6 +503,7 @@ class Walk {
         if (reachesDescriptor(path, this.#directories)) this.#checkDescriptors('redirection', path)
       },
       changeDirectory: (path) => this.#changeDirectory(path, place),
+      isCommand: (name) => isCommand(name),
       later: (check) => this.#later.push(check),
       valuesOf: (variable) => this.#valuesOf(variable),
     }
@@ -504,6 +512,9 @@ class Walk {
 
 function worse(known: 'strict' | 'loose' | undefined, next: 'strict' | 'loose'): 'strict' | 'loose' {
   return known === 'loose' ? known : next
+}
+function isCommand(name: string): boolean {
+  return BUILTINS.has(name) || WRAPPERS.has(name) || isKnownProgram(name)
 }
 function short(text: string): string {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
@@ -541,8 +552,7 @@ const VISITS: { readonly [T in SyntaxNode['type']]?: Visit<T> } = {
     const name = node.name.text
     walk.report('function', 'the line', `defines the function ${short(name)}`)
     if (!isName(name)) walk.report('bad-function', 'the line', `defines a function with the name ${short(name)}`)
-    else if (BUILTINS.has(name) || WRAPPERS.has(name) || isKnownProgram(name))
-      walk.report('bad-function', 'the line', `defines the function ${name}, which hides a command`)
+    else if (isCommand(name)) walk.report('bad-function', 'the line', `defines the function ${name}, which hides a command`)
     if (node.body.type === 'CompoundList') walk.report('syntax', 'the line', 'has a function without a body')
     walk.visit(node.body, { ...place, loop: true })
   },

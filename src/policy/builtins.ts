@@ -6,7 +6,7 @@ import type { Cause } from './findings.js'
 import { type OptionTable, readOptions } from './options.js'
 import type { Call, Scope, Vet } from './scope.js'
 import { isName } from './variables.js'
-import { type Arg, unknownArg } from './words.js'
+import { type Arg, constant, unknownArg } from './words.js'
 
 export interface BuiltinRow {
   /** A white list need not name it: it runs nothing and touches no file. */
@@ -66,9 +66,7 @@ export const BUILTINS: ReadonlyMap<string, BuiltinRow> = new Map(
     chdir: listed(vetCd),
     pushd: listed(({ args }, scope) => args.length > 0 && scope.changeDirectory(undefined)),
     popd: listed((_, scope) => scope.changeDirectory(undefined)),
-    alias: free(({ args, name }, scope) => {
-      if (args.length > 0 && !(args.length === 1 && args[0]?.text === '-p')) scope.find('shell-state', name, 'would give a command another name')
-    }),
+    alias: free(vetAlias),
     trap: denied('would run a command later, unseen'),
     bind: denied('would bind a command to a key'),
     complete: denied('would run a command at completion'),
@@ -81,8 +79,8 @@ export const BUILTINS: ReadonlyMap<string, BuiltinRow> = new Map(
     source: denied('runs a file whose commands are not known'),
     '.': denied('runs a file whose commands are not known'),
     shopt: denied('changes how lines are read'),
-    mapfile: denied('can run a callback'),
-    readarray: denied('can run a callback'),
+    mapfile: listed(vetMapfile),
+    readarray: listed(vetMapfile),
     fc: denied('runs lines from the history'),
   } satisfies Record<string, BuiltinRow>),
 )
@@ -133,6 +131,14 @@ function vetRead(call: Call, scope: Scope): void {
   }
   const arrays = read.options.flatMap((option) => (option.name === 'a' && option.value ? [option.value] : []))
   assignAll([...arrays, ...read.operands], call, scope)
+}
+
+/** Reads lines into an array; with -C it runs a text for each of them, and so that option is not in the table. */
+const MAPFILE: OptionTable = { flags: 't', valued: 'dnOsu' }
+function vetMapfile(call: Call, scope: Scope): void {
+  const read = readOptions(call.args, MAPFILE)
+  if ('unread' in read) scope.find('shell-state', call.name, `has ${read.unread}, which may run a callback`)
+  else assignAll(read.operands, call, scope)
 }
 
 function vetGetopts({ args, name }: Call, scope: Scope): void {
@@ -243,6 +249,23 @@ function vetUlimit({ args, name }: Call, scope: Scope): void {
     return
   scope.find('shell-state', name, 'would leave the shell too few descriptors')
 }
+
+/** What a later line would run by that name is not known here: the body must be plain words, and any argument may follow. */
+const ALIAS = /^([a-z][\w-]*)=([\w./-]+(?: [\w./=:,+%@-]+)*)$/
+function vetAlias({ args, name }: Call, scope: Scope): void {
+  for (const arg of args) {
+    if (arg.kind === 'constant' && /^-p$|^[\w-]+$/.test(arg.text)) continue
+    const [, alias = '', body = ''] = (arg.kind === 'constant' && ALIAS.exec(arg.text)) || []
+    const words = body.split(' ')
+    if (alias === '' || KEYWORDS.has(alias) || BUILTINS.has(alias) || (scope.isCommand(alias) && words[0] !== alias)) {
+      scope.find('shell-state', name, 'would give a command another name')
+      continue
+    }
+    scope.find('function', name, `makes ${alias} a name of ${words[0]}`)
+    scope.run([...words.map(constant), unknownArg(true)], name)
+  }
+}
+const KEYWORDS: ReadonlySet<string> = new Set('if then else elif fi case esac for select while until do done in function time coproc'.split(' '))
 
 function vetHistory({ args, name }: Call, scope: Scope): void {
   if (args.some((arg) => !/^\d+$/.test(arg.text))) scope.find('shell-state', name, 'changes the history')

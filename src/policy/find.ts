@@ -1,4 +1,5 @@
 /** find: an expression in which commands, deletions and files to write may stand. */
+import { compileGlob } from './globs.js'
 import type { Call, Scope } from './scope.js'
 import { type Arg, constant, unknownArg } from './words.js'
 
@@ -24,13 +25,16 @@ export function vetFind({ name, args }: Call, scope: Scope): void {
   let commands = false
   while (index < args.length) {
     const arg = args[index++] as Arg
+    if (isAimed(arg)) scope.find('dynamic-name', name, `has a pattern that may become an action (${arg.text})`)
     if (arg.kind !== 'constant') {
       if (couldBeExpression(arg)) dynamic ??= arg
       continue
     }
     const kind = /^-newer[aBcmt][aBcmt]$/.test(arg.text) ? 'value' : (KINDS.get(arg.text) ?? 'flag')
     if (kind === 'value') {
-      if (args[index]?.splits) dynamic ??= args[index]
+      const given = args[index]
+      if (given?.splits) dynamic ??= given
+      if (given && isAimed(given)) scope.find('dynamic-name', name, `has a pattern that may become an action (${given.text})`)
       index++
     } else if (kind === 'run') {
       const end = endOfCommand(args, index)
@@ -57,6 +61,12 @@ function vetLater(arg: Arg, name: string, scope: Scope): void {
     if (!harmless) scope.find('unread-option', name, `has an argument that may become -exec or -delete (${arg.text})`)
     else if (!values) scope.find('unproven', name, `has an argument that may become -delete (${arg.text})`)
   })
+}
+/** A pattern that spells part of an action, for a file of that name to make it one: `?delete`, `[-]exec`. */
+function isAimed({ kind, text }: Arg): boolean {
+  if (kind !== 'glob' || !/[a-z]/.test(text.replace(/\[[^\]]*\]/g, ''))) return false
+  const glob = compileGlob(text)
+  return [...KINDS].some(([word, what]) => what !== 'value' && glob(word))
 }
 function couldBeExpression(arg: Arg): boolean {
   return arg.splits || (arg.kind === 'dynamic' && arg.prefix === '') || arg.prefix.startsWith('-')

@@ -1,5 +1,5 @@
 /** Options of commands: read strictly where a command hides behind them, searched generously where a rule forbids some. */
-import type { Arg } from './words.js'
+import { type Arg, several } from './words.js'
 
 /** The options of one program. One character each in the short lists. */
 export interface OptionTable {
@@ -56,7 +56,7 @@ interface Step {
   readonly usedNext: boolean
 }
 function isSurelyOperand(arg: Arg): boolean {
-  return !arg.splits && arg.prefix !== '' && !arg.prefix.startsWith('-')
+  return !several(arg) && arg.prefix !== '' && !arg.prefix.startsWith('-')
 }
 /** GNU: a long option may be cut short as long as it is unambiguous. */
 function readLong(text: string, next: Arg | undefined, table: OptionTable): Step | undefined {
@@ -70,7 +70,7 @@ function readLong(text: string, next: Arg | undefined, table: OptionTable): Step
   const close = kinds.filter(({ name }) => name.startsWith(given))
   const match = close.find(({ name }) => name === given) ?? (close.length === 1 ? close[0] : undefined)
   if (!match || (match.value === 'none' && attached)) return undefined
-  if (match.value === 'needed' && !attached) return next && !next.splits ? { options: [{ name: match.name, value: next }], usedNext: true } : undefined
+  if (match.value === 'needed' && !attached) return next && !several(next) ? { options: [{ name: match.name, value: next }], usedNext: true } : undefined
   return { options: [attached ? { name: match.name, value: attached } : { name: match.name }], usedNext: false }
 }
 function readCluster(arg: Arg, next: Arg | undefined, table: OptionTable): Step | undefined {
@@ -83,7 +83,7 @@ function readCluster(arg: Arg, next: Arg | undefined, table: OptionTable): Step 
     else if (table.optional?.includes(name)) return { options: [...options, rest === '' ? { name } : { name, value }], usedNext: false }
     else if (!table.valued?.includes(name)) return undefined
     else if (rest !== '') return { options: [...options, { name, value }], usedNext: false }
-    else return next && !next.splits ? { options: [...options, { name, value: next }], usedNext: true } : undefined
+    else return next && !several(next) ? { options: [...options, { name, value: next }], usedNext: true } : undefined
   }
   return { options, usedNext: false }
 }

@@ -33,6 +33,8 @@ export interface Scope {
   write(path: Arg, command: string): void
   /** The directory changes; undefined when only the shell knows where to. */
   changeDirectory(path: Arg | undefined): void
+  /** True for a name that the tables know as a command: another thing of that name would hide it. */
+  isCommand(name: string): boolean
   /** Values that the line itself gives a variable; undefined when there may be others. Asked after the whole line was read. */
   later(check: () => void): void
   valuesOf(variable: string): readonly Arg[] | undefined

@@ -69,6 +69,11 @@ export function isArray(value: Word | ArrayValue): value is ArrayValue {
   return value.type === 'ArrayValue'
 }
 
+/** True for an argument that may become none or several: unquoted, or a pattern, which the names of files decide. */
+export function several(arg: Arg): boolean {
+  return arg.splits || arg.kind === 'glob'
+}
+
 function plain(text: string): Item[] {
   return Array.from(text, (char) => ({ char, quoted: false }))
 }

@@ -8,7 +8,7 @@ import { vetFind } from './find.js'
 import type { Cause } from './findings.js'
 import { type OptionTable, type ReadOption, readOptions } from './options.js'
 import type { Call, Scope, Vet } from './scope.js'
-import { type Arg, constant, unknownArg } from './words.js'
+import { type Arg, constant, several, unknownArg } from './words.js'
 
 export interface WrapperRow {
   /** Of the shell itself: a white list need not name it, and the audit shows only what it runs. */
@@ -116,7 +116,7 @@ function unwrap({ name, args }: Call, shape: Shape, scope: Scope): void {
   }
   let rest = read.operands
   for (let i = 0; i < (shape.operands ?? 0); i++) {
-    if (rest[0]?.splits) {
+    if (rest[0] && several(rest[0])) {
       scope.find('dynamic-name', name, 'runs a command whose name only the shell knows')
       return
     }
@@ -134,7 +134,7 @@ function takeAssignments(args: readonly Arg[], command: string, scope: Scope): r
     const arg = args[index] as Arg
     const equals = arg.prefix.indexOf('=')
     if (equals < 1) break
-    if (arg.splits) scope.find('dynamic-name', command, `is given ${arg.text}, which may become several words`)
+    if (several(arg)) scope.find('dynamic-name', command, `is given ${arg.text}, which may become several words`)
     const value = arg.text.slice(equals + 1)
     scope.assign(arg.prefix.slice(0, equals), { ...arg, text: value, prefix: arg.prefix.slice(equals + 1) }, command)
   }
@@ -227,7 +227,7 @@ function vetFlock({ name, args }: Call, scope: Scope): void {
   }
   const [file, ...rest] = read.operands
   if (!file) return
-  if (file.splits) {
+  if (several(file)) {
     scope.find('dynamic-name', name, 'runs a command whose name only the shell knows')
     return
   }

@@ -32,6 +32,19 @@ export function writtenFiles({ name, args }: Call): readonly Arg[] {
   return name === 'mv' ? operands : operands.slice(-1)
 }
 
+/** `-x`, `./--checkpoint-action=..`: a name that a later `tar cf a *` would take for an option. */
+export function isOptionName(text: string): boolean {
+  return /(?:^|\/)-[^/]+$/.test(text)
+}
+/** Files of such a name that a program makes. */
+export function madeOptionNames({ name, args }: Call): readonly Arg[] {
+  if (!WRITERS.has(name)) return []
+  const end = args.findIndex((arg) => arg.kind === 'constant' && arg.text === '--')
+  const operands = args.filter((arg, index) => (end >= 0 && index > end) || !arg.text.startsWith('-'))
+  const made = ['cp', 'mv', 'ln', 'link', 'install'].includes(name) ? operands.slice(-1) : name === 'dd' ? writtenFiles({ name, args }) : operands
+  return made.filter((arg) => isOptionName(arg.text))
+}
+
 /** Programs that put files where their options say, and `here`: into the directory where they run. */
 interface Placer {
   readonly short: string
