@@ -24,6 +24,8 @@ const OPAQUE: ReadonlyMap<string, string> = new Map(
       'su runuser sg newgrp login ssh slogin mosh autossh sshpass dbclient telnet rlogin rsh ftp sftp lftp ncftp socat script scriptlive screen tmux byobu dtach abduco zellij at batch crontab ' +
       'chroot unshare nsenter setpriv capsh pkexec gosu su-exec systemd-run systemd-nspawn machinectl setarch linux32 linux64 i386 x86_64 numactl prlimit cgexec firejail bwrap schroot proot fakeroot fakechroot ' +
       'eatmydata catchsegv start-stop-daemon daemonize daemon run-parts runit runsv runsvdir chpst softlimit setuidgid envdir envuidgid multilog tini dumb-init s6-setuidgid supervisord supervisorctl ' +
+      'cttyhack uevent logsave fstab-decode niceload parset parcat env_parallel debconf dpkg-reconfigure dpkg-preconfigure dpkg-maintscript-helper invoke-rc.d deb-systemd-invoke run-init watchdog acpid savelog sql groff troff pic gpic perldoc perlbug perlthanks prove ptargrep pl2pm bashbug apt-key piconv rsync-ssl rrsync git-receive-pack git-upload-archive pam_namespace_helper ' +
+      'mispipe xe rush gargs just direnv rbenv pyenv asdf mise foreman honcho pm2 forever nodemon watchexec reflex circusd monit god execlineb s6-svscan s6-supervise with-contenv consul-template envconsul chamber aws-vault sops doppler tsocks heaptrack bpftrace systemtap uftrace trace-cmd toolbox distrobox hg svn bzr fossil cvs gh glab rdmd nim crystal zig ctest meson waf bazel xdotool etckeeper vcsh ' +
       'coreutils sbase-box ubase-box systemd-inhibit runcon schedtool trickle hyperfine openrc-run catatonit choom uclampset coresched nocache vipe vidir zrun lckdo dotlockfile setlock timelimit apptainer singularity buildah sem caffeinate openvt switch_root pivot_root genv gnice gnohup gtimeout gstdbuf gxargs gfind strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk inotifyd bootchartd telnetd getty agetty mingetty sulogin zcip svlogd popmaildir reformime makemime lpd ftpd conspy fbsplash incrond dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
       'docker podman nerdctl crictl ctr runc crun lxc lxc-attach virsh vagrant ansible ansible-playbook salt salt-call puppet chef-client terraform helm ' +
       'ld.so logrotate anacron cron crond dhclient udhcpc udhcpd pppd openvpn inetd xinetd tcpsvd udpsvd fakeidentd ifup ifdown ifplugd mdev udevadm hwclock-exec init telinit linuxrc chpasswd-exec',
@@ -33,18 +35,18 @@ const OPAQUE: ReadonlyMap<string, string> = new Map(
   }).flatMap(([what, names]) => words(names).map((name) => [name, what])),
 )
 /** The same with a version behind the name: python3.11, perl5.36.0, lua5.4, tclsh8.6, gcc-12, x86_64-linux-gnu-gcc. */
-const VERSIONED = /^(?:[a-z0-9_]+-linux-(?:gnu|musl)[a-z0-9]*-)?([A-Za-z+]+)(?:-?\d[\d.]*)?(?:-(?:config-)?dbg)?$/
+const VERSIONED = /^(?:[a-z0-9_]+-linux-(?:gnu|musl)[a-z0-9]*-)?([A-Za-z+]+)(?:-?\d[\d.]*)?(?:-(?:config-)?dbg)?(?:-[a-z0-9_]+-linux-(?:gnu|musl)[a-z0-9]*)?$/
 /** The loader runs any program that is its argument. */
 const LOADER = /^ld(?:-linux|-musl|-\d|64|\.so)/
 
 /** Programs from which a person reaches a shell by a key. */
 const ESCAPE: ReadonlyMap<string, 'edit' | 'view' | 'other'> = new Map([
   ...words(
-    'vi vim nvim vim.tiny vim.basic vim.nox view vimdiff nvi elvis vile ex rvim rview gvim ee nano rnano pico emacs emacsclient jed joe jmacs jstar rjoe ne micro kak hx mg zile mcedit le',
+    'vi vim nvim vim.tiny vim.basic vim.nox view vimdiff nvi elvis vile ex rvim rview gvim ee nano rnano pico emacs emacsclient jed joe jmacs jstar rjoe ne micro kak hx mg zile mcedit le editor sensible-editor select-editor sudoedit',
   ).map((name) => [name, 'edit'] as const),
-  ...words('less more most pg zless zmore bzless xzless lesspipe').map((name) => [name, 'view'] as const),
+  ...words('less more most pg zless zmore bzless xzless lzless zstdless lesspipe pager sensible-pager').map((name) => [name, 'view'] as const),
   ...words(
-    'man info apropos-pager top htop atop btop glances iftop nmon tig mc ranger nnn lf vifm ncdu lynx links elinks w3m mutt neomutt alpine mail mailx cscope sudoedit visudo vipw vigr edquota crontab-edit hexedit-shell screenfetch-shell gdbtui cgdb k9s',
+    'man info apropos-pager top htop atop btop glances iftop nmon tig mc ranger nnn lf vifm ncdu lynx links elinks w3m mutt neomutt alpine mail mailx cscope sensible-browser xdg-open visudo vipw vigr edquota crontab-edit hexedit-shell screenfetch-shell gdbtui cgdb k9s',
   ).map((name) => [name, 'other'] as const),
 ])
 /** Programs that load the file they are given: `editLimit` asks for its size first. */
@@ -106,6 +108,11 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     ldd: { args: /^[^-]/ },
     openssl: { args: /^--?(?:engine|provider|provider-path)$|^engine$/ },
     gzexe: { args: /./ },
+    // Its operand is a file of /etc/init.d, or of any other place.
+    service: { args: /\// },
+    mkfs: { short: 't' },
+    fsck: { short: 't' },
+    nroff: { short: 'U' },
     'ssh-keygen': { short: 'D', args: /^-[wz]/ },
     'ssh-agent': { args: /^[^-]/ },
     'ssh-add': { short: 'sS' },
