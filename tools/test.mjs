@@ -16,6 +16,8 @@ const PEERS = {
   tmux: 'tmux',
   busybox: 'busybox-static',
   dash: 'dash',
+  containerd: 'containerd',
+  runc: 'runc',
 }
 
 function has(program) {

@@ -5,20 +5,22 @@ import type { AuditEvent, AuditSink, Door, ExitStatus, Identity, PtyRequest, Sta
 import type { Meters } from './relay.js'
 import { exitCode } from './status.js'
 
+const RESIZE_QUIET_MS = 1000
+
 type Subject = Pick<AuditEvent, 'session' | 'user' | 'from' | 'door' | 'target'>
 
 export class Journal {
   readonly #audit: AuditSink
   readonly #log: Logger
   #subject: Subject
-  readonly #startedAt: Date
+  readonly #startedMs = performance.now()
+  #resize: { pending: WindowSize | undefined; readonly timer: NodeJS.Timeout } | undefined
   #commandSeq: number | undefined
 
-  constructor(audit: AuditSink, log: Logger, session: string, identity: Identity, door: Door, startedAt: Date) {
+  constructor(audit: AuditSink, log: Logger, session: string, identity: Identity, door: Door) {
     this.#audit = audit
     this.#log = log
     this.#subject = { session, user: identity.user, from: `${identity.from.host}:${identity.from.port}`, door }
-    this.#startedAt = startedAt
   }
 
   /** From here on every event names the target. */
@@ -51,8 +53,22 @@ export class Journal {
     void this.#note({ ...this.#subject, type: 'session.start', via })
   }
 
-  resized({ columns, rows }: WindowSize): void {
+  /** A window that is dragged changes its size with every pixel: one event a second, the last size always among them. */
+  resized(size: WindowSize): void {
+    if (this.#resize) this.#resize.pending = size
+    else this.#noteResize(size)
+  }
+
+  #noteResize({ columns, rows }: WindowSize): void {
     void this.#note({ ...this.#subject, type: 'session.resize', columns, rows })
+    this.#resize = { pending: undefined, timer: setTimeout(() => this.#resizeQuiet(), RESIZE_QUIET_MS) }
+  }
+
+  #resizeQuiet(): void {
+    const pending = this.#resize?.pending
+    clearTimeout(this.#resize?.timer)
+    this.#resize = undefined
+    if (pending) this.#noteResize(pending)
   }
 
   /** A refusal is told even when it cannot be kept: nothing runs either way. */
@@ -63,7 +79,9 @@ export class Journal {
 
   /** The last events. That they cannot be kept is logged: the program has run. */
   async closed(rule: string, reason: string, exit: number, meters: Meters, stages: readonly Stage[]): Promise<void> {
-    const ms = Date.now() - this.#startedAt.getTime()
+    this.#resizeQuiet()
+    clearTimeout(this.#resize?.timer)
+    const ms = Math.round(performance.now() - this.#startedMs)
     const bytes = { bytesIn: meters.up, bytesOut: meters.down + meters.err }
     const facts = Object.assign({}, ...stages.map((stage) => stage.facts?.() ?? {})) as Readonly<Record<string, string | number>>
     const ended =

@@ -113,7 +113,7 @@ class Run {
     this.#request = request
     this.#client = client
     this.#log = parts.log.child({ session: this.#id, user: request.identity.user })
-    this.#journal = new Journal(parts.audit, this.#log, this.#id, request.identity, request.door, this.#startedAt)
+    this.#journal = new Journal(parts.audit, this.#log, this.#id, request.identity, request.door)
   }
 
   /** Target, verdict, durable events. Whatever it throws, nothing has been started. */
@@ -124,6 +124,7 @@ class Run {
     this.#journal.aim(target)
     const grant = policy.decide({ kind: 'open', identity, target, door })
     if (!grant.allow) throw refusal('POLICY_REFUSED', grant)
+    if (door === 'scp' || door === 'rsync') refuseLimitedFiles(grant)
     const unavailable = audit.unavailable()
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
     const verdict =
@@ -161,7 +162,7 @@ class Run {
     this.#answer(outcome)
     const { exit, reason } = endOf(outcome)
     const failure = outcome instanceof OpsError ? { code: outcome.code, cause: outcome.message } : {}
-    this.#log.info({ exit, via: this.#via, ms: Date.now() - this.#startedAt.getTime(), ...failure }, 'session.close')
+    this.#log.info({ exit, via: this.#via, ...failure }, 'session.close')
     await this.#journal.closed(grant.rule, reason, exit, this.#meters, stages)
     closed()
   }
@@ -248,6 +249,18 @@ class Run {
   #ending(): AbortSignal {
     return AbortSignal.any([this.#switch.signal, this.#client.gone])
   }
+}
+
+/**
+ * scp and rsync run in the image, where this gateway does not see the files: a rule that limits files cannot be held to there.
+ * @throws OpsError FILE_REFUSED
+ */
+function refuseLimitedFiles({ rule, files }: Allowed): void {
+  if (!files) return
+  const isOpen = files.upload && files.download && files.denyPaths.length === 0 && files.maxUpload === undefined && files.maxDownload === undefined
+  if (isOpen) return
+  const detail = `the rule limits files, and this door cannot be held to that; rule ${rule}`
+  throw new OpsError('FILE_REFUSED', `open refused: rule "${rule}" limits files`, { detail })
 }
 
 /** A line that is allowed only below a file size cannot be measured on its way into an exec: it is refused. */

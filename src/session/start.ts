@@ -27,9 +27,22 @@ export interface StartRequest {
   readonly guardedShell: GuardedShell | undefined
 }
 
+/** Encodings in which a byte of one character is never taken for another: what was vetted is what the shell reads. */
+const SAFE_LOCALE = /^(C|POSIX|(C|[a-z]{2,3}_[A-Z]{2})\.(UTF-8|utf-?8))$/
+/** A name of the time zone database; POSIX' ":path" form would open files. */
+const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z][A-Za-z0-9_+-]*){0,2}$/
+
+/** What a client may set where lines are vetted: in GBK a shell takes the backslash of "中\\;" for a part of the character. */
+export function vettedEnv(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => (name === 'TZ' ? ZONE_NAME : name === 'COLORTERM' ? /^[\w-]{1,32}$/ : SAFE_LOCALE).test(value)),
+  )
+}
+
 /** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST for a door that is not served */
 export function startProgram(request: StartRequest, signal: AbortSignal): Promise<RemoteProcess> {
-  const { session, env, exec, grant } = request
+  const { session, exec, grant } = request
+  const env = grant.commands ? vettedEnv(request.env) : request.env
   const options = { env, ...(session.pty && { pty: session.pty }) }
   if (session.door === 'sftp')
     throw new OpsError('BAD_REQUEST', 'sftp is not served', {
@@ -37,7 +50,7 @@ export function startProgram(request: StartRequest, signal: AbortSignal): Promis
     })
   // what was vetted for one directory runs in that directory: the image's own could turn `cat shadow` into another file
   if (session.command !== undefined) return startLine(exec, session.command, { ...options, ...(grant.commands && { cwd: VETTED_CWD }) }, signal)
-  if (grant.commands) return startGuarded(request, signal)
+  if (grant.commands) return startGuarded({ ...request, env }, signal)
   return exec({ argv: shellArgv(session.pty), ...options }, signal).catch((error: unknown) => {
     throw noShell(error)
   })

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { OpsError } from '../../src/core/errors.js'
+import { silentLogger } from '../../src/core/log.js'
+import type { AuditEvent, Door, ExecRequest, Identity, StoredEvent, Target } from '../../src/core/types.js'
+import { createPolicy } from '../../src/policy/policy.js'
+import { parseRules } from '../../src/policy/rules.js'
+import { vetLine } from '../../src/policy/vet.js'
+import { Entrance } from '../../src/session/open.js'
+import { SessionRegistry } from '../../src/session/registry.js'
+import { vettedEnv } from '../../src/session/start.js'
+import { FakeClient, FakeProcess, text } from '../support/ends.js'
+
+const IDENTITY: Identity = { user: 'bob', groups: [], roles: ['user'], method: 'publickey', from: { host: '192.0.2.1', port: 4711 } }
+const TARGET: Target = { cluster: 'a', namespace: 'shop', pod: 'web-0', container: 'web', uid: 'u', node: 'n', containerId: 'docker://1', labels: {} }
+const where = [{ cluster: '*', namespace: '*' }]
+
+/** An entrance whose target is always there; the program exits 0 at once. */
+function entrance(rule: object, options: { unavailable?: string } = {}) {
+  const events: AuditEvent[] = []
+  const started: ExecRequest[] = []
+  const made = new Entrance({
+    resolver: { resolve: async () => ({ target: TARGET }), list: () => [] },
+    policy: createPolicy(parseRules([{ name: 'r', who: { users: ['bob'] }, where, ...rule }]), vetLine),
+    audit: {
+      write: async (event) => {
+        events.push(event)
+        return { ...event, seq: events.length, time: '', prev: '', hash: '' } as StoredEvent
+      },
+      unavailable: () => options.unavailable,
+      close: async () => undefined,
+    },
+    executor: () => ({
+      name: 'fake',
+      exec: async (_target, request) => {
+        started.push(request)
+        const process = new FakeProcess()
+        setImmediate(() => process.end(0))
+        return process
+      },
+      close: async () => undefined,
+    }),
+    interceptors: [],
+    registry: new SessionRegistry(),
+    pick: async () => undefined,
+    onGone: () => () => undefined,
+    log: silentLogger,
+  })
+  const open = async (door: Door, command?: string, env: Record<string, string> = {}) => {
+    const client = new FakeClient()
+    await made.open({ door, identity: IDENTITY, address: 'web-0', env, ...(command !== undefined && { command }) }, client)
+    const status = await client.finished
+    return { code: status.kind === 'exited' ? status.code : -1, stderr: await text(client.stderr) }
+  }
+  return { events, started, open, entrance: made }
+}
+
+test('an exec runs only after session.open and command are at rest, and leaves its exit', async () => {
+  const { open, events, started } = entrance({})
+  assert.deepEqual(await open('exec', 'true'), { code: 0, stderr: '' })
+  assert.equal(started.length, 1)
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['session.open', 'command', 'session.start', 'command.exit', 'session.close'],
+  )
+})
+test('a refused line starts nothing, exits 254 and says the rule and its message', async () => {
+  const { open, started, events } = entrance({ commands: { deny: ['rm'] }, message: 'ask alice' })
+  const { code, stderr } = await open('exec', 'rm -rf x')
+  assert.deepEqual([code, started.length], [254, 0])
+  assert.match(stderr, /^dockin: command refused: .*rm.*rule r; ask alice\n$/)
+  assert.ok(events.some((event) => event.type === 'command' && event.verdict === 'deny'))
+})
+test('no rule, no session', async () => {
+  const { open, started } = entrance({ doors: ['sftp'] })
+  assert.equal((await open('exec', 'true')).code, 254)
+  assert.equal(started.length, 0)
+})
+test('while the audit cannot be kept nothing starts', async () => {
+  const { open, started } = entrance({}, { unavailable: 'disk full' })
+  const { code, stderr } = await open('exec', 'true')
+  assert.deepEqual([code, started.length], [254, 0])
+  assert.match(stderr, /audit/)
+})
+test('a rule that limits files refuses the doors that it cannot be held to', async () => {
+  for (const files of [{ upload: true, download: true, paths: { deny: ['/etc/*'] } }, { upload: true }, { upload: true, download: true, maxUpload: '1MiB' }]) {
+    const { open, started } = entrance({ files })
+    for (const [door, command] of [
+      ['scp', 'scp -f /etc/shadow'],
+      ['rsync', 'rsync --server . /etc'],
+    ] as const) {
+      const { code, stderr } = await open(door, command)
+      assert.deepEqual([code, started.length], [254, 0])
+      assert.match(stderr, /^dockin: transfer refused: the rule limits files/)
+    }
+  }
+  assert.equal((await entrance({ files: { upload: true, download: true } }).open('scp', 'scp -f x')).code, 0)
+})
+test('a vetted line runs in the directory and the encoding for which it was vetted', async () => {
+  const { open, started } = entrance({ commands: { allow: ['echo'] } })
+  await open('exec', 'echo x', { LC_ALL: 'zh_CN.GBK', LANG: 'de_DE.UTF-8', TZ: ':/etc/passwd' })
+  assert.deepEqual([started[0]?.cwd, started[0]?.env], ['/', { LANG: 'de_DE.UTF-8' }])
+  const plain = entrance({})
+  await plain.open('exec', 'echo x', { LC_ALL: 'zh_CN.GBK' })
+  assert.deepEqual([plain.started[0]?.cwd, plain.started[0]?.env], [undefined, { LC_ALL: 'zh_CN.GBK' }])
+})
+test('only encodings that cannot hide a byte, and names of time zones, pass to a vetted line', () => {
+  const good = { LANG: 'C', LC_ALL: 'C.UTF-8', LC_TIME: 'en_US.utf8', TZ: 'America/Argentina/Ushuaia', COLORTERM: 'truecolor' }
+  assert.deepEqual(vettedEnv(good), good)
+  const bad = { LANG: 'ja_JP.SJIS', LC_ALL: '../../x', LC_CTYPE: 'en_US', LC_TIME: 'en_US.UTF-8/../x', TZ: '/etc/passwd', COLORTERM: '$(x)' }
+  assert.deepEqual(vettedEnv(bad), {})
+})
+test('a draining entrance refuses with a reason', async () => {
+  const { open, entrance: made } = entrance({})
+  made.drain()
+  const { code, stderr } = await open('exec', 'true')
+  assert.equal(code, new OpsError('DRAINING', '').exit)
+  assert.match(stderr, /shutting down/)
+})
