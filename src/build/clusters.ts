@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { DockerRuntime } from '../../agent/docker.js'
 import { LocalRuntime } from '../../agent/local.js'
+import { loadPty } from '../../agent/pty.js'
 import { startAgent } from '../../agent/server.js'
 import { type AgentConfig, agentHost, type ClusterConfig, type Config } from '../config/values.js'
+import { toOpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import type { Executor, Target } from '../core/types.js'
 import type { AgentEndpoint, AgentTls } from '../runtime/agent-pool.js'
@@ -93,6 +95,11 @@ function agentAddresses(agent: AgentConfig, inventory: Inventory): Pick<AgentExe
 /** The embedded default: an agent in this process, reached over the same wire as any other, on a socket in a folder that only this user can enter. */
 async function localParts(cluster: Of<'local'>, config: Config, log: Logger): Promise<Parts> {
   const inventory = new StaticInventory({ cluster: cluster.name, pods: cluster.pods })
+  try {
+    loadPty()
+  } catch (error) {
+    log.warn({ reason: toOpsError(error).message, remedy: 'run "npm rebuild node-pty"; shells are refused, commands without a terminal run' }, 'native.missing')
+  }
   const folder = await mkdtemp(join(tmpdir(), 'dockin-agent-'))
   const runtime = new LocalRuntime({ dataDir: join(config.dataDir, 'pods'), pods: localPods(inventory), log })
   const agent = await startAgent({ listen: { path: join(folder, 'agent.sock') }, runtime, log })
