@@ -1,5 +1,5 @@
 /** The policy as the guarded shell's judge. */
-import { type AuditSink, type Policy, targetText } from '../core/types.js'
+import type { AuditSink, Policy } from '../core/types.js'
 import type { LineDecision } from '../guard/parts.js'
 import { openGuardedShell } from '../guard/shell.js'
 import type { GuardedShell } from '../session/start.js'
@@ -16,7 +16,8 @@ export function guardedShells(policy: Policy, audit: AuditSink): GuardedShell {
       exec,
       pty,
       user,
-      targetLabel: targetText(target),
+      // cluster and container stand in the audit, a prompt must leave room for a line
+      targetLabel: `${namespace}/${pod}`,
       rule: { name: grant.rule, commands: grant.commands },
       decide: (line, { dialect, cwd }): LineDecision => {
         const verdict = policy.decide({ kind: 'run', identity, target, door, line, dialect, cwd })

@@ -90,6 +90,20 @@ const FIXED_ENV: Readonly<Record<string, string>> = {
   VISUAL: '/bin/false',
   HISTFILE: '',
   INPUTRC: '/dev/null',
+  // A repository's own settings name programs that `git status` runs; these come after them (git-config, GIT_CONFIG_COUNT).
+  GIT_CONFIG_COUNT: '6',
+  GIT_CONFIG_KEY_0: 'core.fsmonitor',
+  GIT_CONFIG_VALUE_0: 'false',
+  GIT_CONFIG_KEY_1: 'core.hooksPath',
+  GIT_CONFIG_VALUE_1: '/dev/null',
+  GIT_CONFIG_KEY_2: 'core.alternateRefsCommand',
+  GIT_CONFIG_VALUE_2: 'true',
+  GIT_CONFIG_KEY_3: 'protocol.ext.allow',
+  GIT_CONFIG_VALUE_3: 'never',
+  GIT_CONFIG_KEY_4: 'core.sshCommand',
+  GIT_CONFIG_VALUE_4: 'false',
+  GIT_CONFIG_KEY_5: 'safe.bareRepository',
+  GIT_CONFIG_VALUE_5: 'explicit',
 }
 
 /** The environment of a guarded shell: ours, and of the client's what is harmless. */

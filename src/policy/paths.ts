@@ -23,7 +23,8 @@ export function absolute(path: string, cwd: string): string {
 }
 
 /** Names that programs and loaders are taken from, or that reach processes and devices; writing there gives away the shell. */
-const PROTECTED = /^\/(?:proc|dev|sys)(?:\/|$)|^\/(?:usr\/(?:local\/)?)?(?:s?bin|lib(?:32|64|x32|exec)?)(?:\/|$)|^\/etc\/ld\.so\./
+const PROTECTED =
+  /^\/(?:proc|dev|sys)(?:\/|$)|^\/(?:usr\/(?:local\/)?)?(?:s?bin|lib(?:32|64|x32|exec)?)(?:\/|$)|^\/etc\/(?:ld\.so\.|sudoers|gitconfig|cron)|^\/var\/spool\/cron(?:\/|$)|\/\.git\/(?:config|hooks|info|modules)(?:[./]|$)|\/\.gitconfig$|\/\.config\/git\//
 /** Of /dev, what an output redirection may name: it leads back to the terminal or nowhere. */
 const HARMLESS_DEVICES: ReadonlySet<string> = new Set([
   '/dev/null',

@@ -29,6 +29,8 @@ interface Shape {
   /** Options that stand for something else than how the command is run. `query`: they run nothing at all. */
   readonly meaning?: Readonly<Record<string, Cause | 'query'>>
   readonly builtin?: boolean
+  /** True when the command does not get the environment of the guarded shell, which keeps pagers from being started. */
+  readonly bare?: (options: readonly ReadOption[]) => boolean
 }
 
 /** A wrapper that reads its options and operands, then runs the rest as it stands. */
@@ -52,7 +54,7 @@ export const WRAPPERS: ReadonlyMap<string, WrapperRow> = new Map(
   Object.entries({
     command: plain({ builtin: true, options: { flags: 'pvV' }, meaning: { v: 'query', V: 'query' } }),
     builtin: plain({ builtin: true, options: {} }),
-    exec: plain({ builtin: true, options: { flags: 'cl', valued: 'a' } }),
+    exec: plain({ builtin: true, options: { flags: 'cl', valued: 'a' }, bare: (options) => options.some(({ name }) => name === 'c') }),
     eval: special(vetEval, true, true),
     env: special(vetEnv),
     nohup: plain({ options: {} }),
@@ -88,9 +90,10 @@ export const WRAPPERS: ReadonlyMap<string, WrapperRow> = new Map(
         longValued: ['user', 'group', 'host', 'prompt', 'role', 'type', 'chdir', 'command-timeout', 'close-from', 'other-user'],
       },
       assignments: true,
+      bare: () => true,
       meaning: { i: 'opaque', s: 'opaque', login: 'opaque', shell: 'opaque', e: 'escape', edit: 'escape', h: 'query', R: 'opaque' },
     }),
-    doas: plain({ options: { flags: 'nsL', valued: 'uC' }, meaning: { s: 'opaque', C: 'opaque', L: 'query' } }),
+    doas: plain({ bare: () => true, options: { flags: 'nsL', valued: 'uC' }, meaning: { s: 'opaque', C: 'opaque', L: 'query' } }),
     flock: special(vetFlock),
     xargs: special(vetXargs, false),
     find: special(vetFind, false),
@@ -123,6 +126,7 @@ function unwrap({ name, args }: Call, shape: Shape, scope: Scope): void {
     rest = rest.slice(1)
   }
   if (shape.assignments) rest = takeAssignments(rest, name, scope)
+  if (shape.bare?.(read.options) === true) bareEnvironment(rest, name, scope)
   if (rest.length > 0) scope.run(rest, name)
   else if (shape.alone) scope.find(shape.alone, name, 'starts a shell')
 }
@@ -150,9 +154,11 @@ function vetEnv({ name, args }: Call, scope: Scope, rounds = 0): void {
     return
   }
   if (value(read.options, 'C', 'chdir')) scope.changeDirectory(undefined)
+  for (const option of read.options) if (option.value && (option.name === 'u' || option.name === 'unset')) unset(option.value, name, scope)
   const split = value(read.options, 'S', 'split-string')
   if (!split) {
     const rest = takeAssignments(read.operands, name, scope)
+    if (read.options.some((option) => ['i', '-', 'ignore-environment'].includes(option.name))) bareEnvironment(rest, name, scope)
     if (rest.length > 0) scope.run(rest, name)
     return
   }
@@ -163,6 +169,23 @@ function vetEnv({ name, args }: Call, scope: Scope, rounds = 0): void {
   }
   const words = split.text.split(/[ \t\n]+/).filter((word) => word !== '')
   vetEnv({ name, args: [...words.map(constant), ...read.operands] }, scope, rounds + 1)
+}
+
+/** Taking away what the guarded shell sets is setting it. */
+function unset(variable: Arg, command: string, scope: Scope): void {
+  if (variable.kind === 'constant') scope.assign(variable.text, undefined, command)
+  else scope.find('variable', command, `unsets a variable that only the shell knows (${variable.text})`)
+}
+/** Programs that show what they print in a pager, when PAGER=cat is not there to stop them. */
+const PAGED: ReadonlySet<string> = new Set(
+  'git systemctl journalctl loginctl hostnamectl timedatectl localectl networkctl resolvectl busctl coredumpctl machinectl homectl userdbctl systemd-analyze dpkg apt apt-get aws gh bat delta nmcli pydoc'.split(
+    ' ',
+  ),
+)
+function bareEnvironment([first, ...args]: readonly Arg[], command: string, scope: Scope): void {
+  const name = first?.text.slice(first.text.lastIndexOf('/') + 1) ?? ''
+  if (PAGED.has(name) && !args.some((arg) => arg.kind === 'constant' && /^--no-pager$/.test(arg.text)))
+    scope.find('escape', name, `may start a pager, because ${command} takes away the environment that keeps it from that; write --no-pager`)
 }
 
 const TIME: OptionTable = { flags: 'pqvaV', valued: 'fo', long: ['portability', 'verbose', 'quiet', 'append', 'version'], longValued: ['format', 'output'] }
