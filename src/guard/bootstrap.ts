@@ -91,7 +91,7 @@ const FIXED_ENV: Readonly<Record<string, string>> = {
   HISTFILE: '',
   INPUTRC: '/dev/null',
   // A repository's own settings name programs that `git status` runs; these come after them (git-config, GIT_CONFIG_COUNT).
-  GIT_CONFIG_COUNT: '6',
+  GIT_CONFIG_COUNT: '5',
   GIT_CONFIG_KEY_0: 'core.fsmonitor',
   GIT_CONFIG_VALUE_0: 'false',
   GIT_CONFIG_KEY_1: 'core.hooksPath',
@@ -100,10 +100,8 @@ const FIXED_ENV: Readonly<Record<string, string>> = {
   GIT_CONFIG_VALUE_2: 'true',
   GIT_CONFIG_KEY_3: 'protocol.ext.allow',
   GIT_CONFIG_VALUE_3: 'never',
-  GIT_CONFIG_KEY_4: 'core.sshCommand',
-  GIT_CONFIG_VALUE_4: 'false',
-  GIT_CONFIG_KEY_5: 'safe.bareRepository',
-  GIT_CONFIG_VALUE_5: 'explicit',
+  GIT_CONFIG_KEY_4: 'safe.bareRepository',
+  GIT_CONFIG_VALUE_4: 'explicit',
 }
 
 /** The environment of a guarded shell: ours, and of the client's what is harmless. */
