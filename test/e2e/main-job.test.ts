@@ -123,7 +123,11 @@ for (const via of ['agent', 'apiserver'] as const) {
       await world.ssh('alice+web-0.shop.a', 'echo for-the-audit; exit 3')
       const command = world.events().find((event) => event.type === 'command' && event.line === 'echo for-the-audit; exit 3')
       assert.ok(command)
-      const session = world.events().filter((event) => event.session === command.session)
+      // the client has its answer before the last events rest
+      const session = await until('the session to be closed', () => {
+        const events = world.events().filter((event) => event.session === command.session)
+        return events.at(-1)?.type === 'session.close' && events
+      })
       assert.deepEqual(
         session.map((event) => event.type),
         ['session.open', 'command', 'session.start', 'command.exit', 'session.close'],
