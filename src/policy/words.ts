@@ -125,8 +125,12 @@ function enclose(open: string, parts: readonly WordPart[], close: string): Item[
 /** Digits, which no IFS that a line may set takes apart. */
 const NUMBER = /^\$(?:[?#$!]|\{[?#$!]\}|\{#\w+\})$/
 const MANY = /^\$(?:[@*]|\{[@*]|\{[^}]*\[[@*]\])/
+/** Prints one word without blanks, or an error: a stamp in a file's name. */
+const ONE_WORD =
+  /^(?:\$\( *|`)(?:date (?:-u |-I *)?(?:["']?\+(?:[\w.:-]|%[YmdHMSsFTNjyuV])+["']?|-I|\+%F)|hostname(?: -s)?|whoami|nproc|uname -[nrmsp]|id -u(?:n)?)(?: *\)|`)$/
 function hole(part: WordPart, inQuotes: boolean): Item[] {
-  const splits = part.type === 'ProcessSubstitution' || NUMBER.test(part.text) ? false : !inQuotes || MANY.test(part.text)
+  const oneWord = part.type === 'ProcessSubstitution' || NUMBER.test(part.text) || (part.type === 'CommandExpansion' && ONE_WORD.test(part.text))
+  const splits = oneWord ? false : !inQuotes || MANY.test(part.text)
   const variable = /^\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})$/.exec(part.text)
   const name = variable?.[1] ?? variable?.[2]
   return [{ hole: true, splits, ...(name !== undefined && { variable: name }) }]

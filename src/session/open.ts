@@ -3,6 +3,7 @@
  * relay, say how it ended. What goes wrong is told to the client in one line and to the audit with its reason.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as later } from 'node:timers/promises'
 import { ERRORS, OpsError, toOpsError } from '../core/errors.js'
 import { escapePeerText, type Logger } from '../core/log.js'
 import {
@@ -60,6 +61,9 @@ export interface EntranceParts {
   /** Longest life of a session; undefined means none. */
   readonly maxSessionMs?: number
 }
+
+/** How long a client's answer waits for the last events of its session to rest. */
+const BOOK_GRACE_MS = 250
 
 /** Opens sessions until it is told to drain. */
 export class Entrance {
@@ -159,11 +163,14 @@ class Run {
     const outcome = await this.#run(session, grant, stages).catch((error: unknown) => toOpsError(error))
     clearTimeout(timer)
     stopWatching()
-    this.#answer(outcome)
     const { exit, reason } = endOf(outcome)
     const failure = outcome instanceof OpsError ? { code: outcome.code, cause: outcome.message } : {}
     this.#log.info({ exit, via: this.#via, ...failure }, 'session.close')
-    await this.#journal.closed(grant.rule, reason, exit, this.#meters, stages)
+    const booked = this.#journal.closed(grant.rule, reason, exit, this.#meters, stages)
+    // whoever looks after the client has its answer finds the session closed in the log; a slow log does not hold the client
+    await Promise.race([booked, later(BOOK_GRACE_MS)])
+    this.#answer(outcome)
+    await booked
     closed()
   }
 
