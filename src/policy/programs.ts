@@ -307,7 +307,7 @@ function vetSubcommand({ name, args }: Call, scope: Scope, table: Subcommands): 
 /** Names that everybody knows as programs: a function may not take one. Not exhaustive; a function's body is vetted anyway. */
 const COMMON: ReadonlySet<string> = new Set(
   words(
-    'ls cat rm cp mv ln mkdir rmdir touch chmod chown chgrp ps grep egrep fgrep head tail cut tr sort uniq wc tee diff cmp find which whoami id groups uname hostname date cal sleep df du free uptime ' +
+    'nproc getconf bc id ls cat rm cp mv ln mkdir rmdir touch chmod chown chgrp ps grep egrep fgrep head tail cut tr sort uniq wc tee diff cmp find which whoami id groups uname hostname date cal sleep df du free uptime ' +
       'kill killall pkill pgrep pidof mount umount stat file basename dirname realpath readlink seq expr printenv env tar gzip gunzip zcat bzip2 xz zip unzip curl wget ping ss netstat ip ifconfig route dig nslookup ' +
       'host lsof dmesg journalctl systemctl service kubectl git ssh scp rsync unlink shred truncate dd sync yes nl od xxd hexdump md5sum sha256sum base64 rev tac paste join comm split clear reset tput stty tty who w last',
   ),
