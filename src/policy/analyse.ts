@@ -16,7 +16,7 @@ import {
 import type { Dialect } from '../core/types.js'
 import { isNumeric, isShellNumber, namesIn, numberSource, scriptSource } from './arithmetic.js'
 import { BUILTINS } from './builtins.js'
-import { isLooker, openedDescriptor, printsDescriptors, reachesDescriptor } from './descriptors.js'
+import { isLooker, openedDescriptor, printsDescriptors, reachesDescriptor, unprovenDescriptor } from './descriptors.js'
 import type { Cause, Finding } from './findings.js'
 import { hiddenScripts } from './latent.js'
 import { isOpen, nestedFault, parseLine, parseScript } from './parse.js'
@@ -391,6 +391,7 @@ class Walk {
     // What a wrapper runs comes by here itself.
     if (!wrapper || name === 'find') this.#checkDescriptors(name, openedDescriptor(call, this.#directories))
     this.#printsDescriptors ||= printsDescriptors(call, this.#directories)
+    if (!wrapper && !builtin) this.#later.push(() => this.#checkUnproven(call))
     vet?.(call, scope)
     for (const file of writtenFiles(call)) this.#writeByProgram(file, name)
     for (const file of madeOptionNames(call)) this.#find('protected-output', name, `makes a file whose name is an option (${short(file.text)})`)
@@ -401,6 +402,11 @@ class Walk {
   /** The shell's own source is one of the open files that /proc lists. */
   #checkDescriptors(command: string, opened: Arg | undefined): void {
     if (opened) this.#find('shell-state', command, `opens ${short(opened.text)}, where a process keeps its open files`)
+  }
+
+  #checkUnproven(call: Call): void {
+    const arg = unprovenDescriptor(call, (variable) => this.#valuesOf(variable))
+    if (arg) this.#find('unproven', call.name, `may open any file, because only the shell knows ${short(arg.text)}; write its name, or a folder before it`)
   }
 
   /** The name without its directory; undefined, and reported, when the directory is not one of programs. */
@@ -501,6 +507,7 @@ class Walk {
       read: (path) => {
         this.#reads.push(path)
         if (reachesDescriptor(path, this.#directories)) this.#checkDescriptors('redirection', path)
+        this.#later.push(() => this.#checkUnproven({ name: 'redirection', args: [path] }))
       },
       changeDirectory: (path) => this.#changeDirectory(path, place),
       isCommand: (name) => isCommand(name),

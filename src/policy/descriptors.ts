@@ -45,6 +45,28 @@ function couldBe(segment: string, name: string): boolean {
   return segment === name || (/[…*?[]/.test(segment) && compileGlob(segment.replaceAll('…', '*'))(name))
 }
 
+/** Commands that open no file that an argument names, besides the lookers; builtins do not come here. */
+const OPEN_NOTHING: ReadonlySet<string> = new Set(
+  'sleep seq expr id date which ps pgrep pkill killall pidof whoami ping dig nslookup host getent yes uname hostname nproc mkdir rmdir chmod chown man touch kubectl systemctl'.split(
+    ' ',
+  ),
+)
+/**
+ * An argument that may name such a file for all that the line shows: `read x` and then `cat "$x"`.
+ * @param valuesOf what the line itself gives a variable
+ */
+export function unprovenDescriptor(call: Call, valuesOf: (variable: string) => readonly Arg[] | undefined): Arg | undefined {
+  if (LOOKERS.has(call.name) || OPEN_NOTHING.has(call.name)) return undefined
+  // The first operand of grep, sed and awk is no file.
+  const skipped = /^(?:[efz]?grep|rg|sed|awk|gawk|mawk|jq)$/.test(call.name) ? call.args.findIndex((arg) => !arg.text.startsWith('-')) : -1
+  return call.args.find((arg, index) => {
+    if (arg.kind !== 'dynamic' || arg.settled || index === skipped) return false
+    if (arg.prefix !== '' || !/(?:…|\d|mem)$/.test(arg.text)) return false
+    const values = arg.variable === undefined ? undefined : valuesOf(arg.variable)
+    return !values?.every((value) => !reachesDescriptor(value, undefined))
+  })
+}
+
 /** True for a command that prints such names, which something else may open (`ls -d /proc/1/fd/0 | xargs tee`). */
 export function printsDescriptors(call: Call, directories: readonly string[] | undefined): boolean {
   return (LOOKERS.has(call.name) || call.name === 'find') && call.args.some((arg) => reachesDescriptor(arg, directories))

@@ -22,6 +22,7 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
 export function vetFind({ name, args }: Call, scope: Scope): void {
   let index = 0
   let dynamic: Arg | undefined
+  const below = startsBelow(args)
   let commands = false
   while (index < args.length) {
     const arg = args[index++] as Arg
@@ -40,7 +41,7 @@ export function vetFind({ name, args }: Call, scope: Scope): void {
       const end = endOfCommand(args, index)
       const words = args.slice(index, end)
       commands = true
-      scope.run(words.length > 0 ? words.map(fillBraces) : [unknownArg(true)], name)
+      scope.run(words.length > 0 ? words.map((word) => fillBraces(word, below)) : [unknownArg(true)], name)
       index = end + 1
     } else if (kind === 'delete') scope.run([constant('rm'), constant('-rf'), unknownArg(false)], name)
     else if (kind !== 'flag') {
@@ -62,6 +63,11 @@ function vetLater(arg: Arg, name: string, scope: Scope): void {
     else if (!values) scope.find('unproven', name, `has an argument that may become -delete (${arg.text})`)
   })
 }
+/** True when all that find can find lies in folders that the line names, none of them where the kernel shows its processes. */
+function startsBelow(args: readonly Arg[]): boolean {
+  const end = args.findIndex((arg) => /^[-(!]/.test(arg.text) && !/^-[HLPDO]/.test(arg.text))
+  return (end < 0 ? args : args.slice(0, end)).every(({ kind, text }) => kind === 'constant' && !/^\/+(?:\.\/*)*(?:$|proc|dev)|\.\./.test(text))
+}
 /** A pattern that spells part of an action, for a file of that name to make it one: `?delete`, `[-]exec`. */
 function isAimed({ kind, text }: Arg): boolean {
   if (kind !== 'glob' || !/[a-z]/.test(text.replace(/\[[^\]]*\]/g, ''))) return false
@@ -79,7 +85,15 @@ function endOfCommand(args: readonly Arg[], start: number): number {
   }
   return args.length
 }
-function fillBraces(arg: Arg): Arg {
+function fillBraces(arg: Arg, settled: boolean): Arg {
   const at = arg.text.indexOf('{}')
-  return at < 0 ? arg : { kind: 'dynamic', text: arg.text.replaceAll('{}', '…'), prefix: arg.text.slice(0, Math.min(at, arg.prefix.length)), splits: false }
+  return at < 0
+    ? arg
+    : {
+        kind: 'dynamic',
+        text: arg.text.replaceAll('{}', '…'),
+        prefix: arg.text.slice(0, Math.min(at, arg.prefix.length)),
+        splits: false,
+        ...(settled && { settled }),
+      }
 }

@@ -14,6 +14,8 @@ export interface Arg {
   readonly prefix: string
   /** A dynamic argument that may become none or several (unquoted, or "$@"). */
   readonly splits: boolean
+  /** Whatever it becomes, it is no path that anybody could choose: a number, a stamp, `$HOME`, what find found below a folder. */
+  readonly settled?: true
   /** The one variable that is all of this argument, if it is nothing else: `$f`, `"$f"`, `${f}`. */
   readonly variable?: string
 }
@@ -30,6 +32,7 @@ interface Hole {
   readonly hole: true
   readonly splits: boolean
   readonly variable?: string
+  readonly settled?: boolean
 }
 
 const HOLE: Item = { hole: true, splits: false }
@@ -125,6 +128,8 @@ function enclose(open: string, parts: readonly WordPart[], close: string): Item[
 /** Digits, which no IFS that a line may set takes apart. */
 const NUMBER = /^\$(?:[?#$!]|\{[?#$!]\}|\{#\w+\})$/
 const MANY = /^\$(?:[@*]|\{[@*]|\{[^}]*\[[@*]\])/
+/** No line may set these (variables.ts). */
+const FIXED = /^(?:HOME|PWD|OLDPWD|PATH|SHELL)$/
 /** Prints one word without blanks, or an error: a stamp in a file's name. */
 const ONE_WORD =
   /^(?:\$\( *|`)(?:date (?:-u |-I *)?(?:["']?\+(?:[\w.:-]|%[YmdHMSsFTNjyuV])+["']?|-I|\+%F)|hostname(?: -s)?|whoami|nproc|uname -[nrmsp]|id -u(?:n)?)(?: *\)|`)$/
@@ -133,7 +138,8 @@ function hole(part: WordPart, inQuotes: boolean): Item[] {
   const splits = oneWord ? false : !inQuotes || MANY.test(part.text)
   const variable = /^\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})$/.exec(part.text)
   const name = variable?.[1] ?? variable?.[2]
-  return [{ hole: true, splits, ...(name !== undefined && { variable: name }) }]
+  const settled = oneWord || part.type === 'ArithmeticExpansion' || (name !== undefined && FIXED.test(name))
+  return [{ hole: true, splits, settled, ...(name !== undefined && { variable: name }) }]
 }
 
 function expandItems(items: readonly Item[], context: WordContext): Arg[] {
@@ -171,9 +177,10 @@ function argOf(items: readonly Item[], context: WordContext, tilde: boolean): Ar
     }
     text += item.char
   })
+  const settled = rest.items.every((item) => !('hole' in item) || item.settled === true)
   const only = rest.items.length === 1 ? rest.items[0] : undefined
   const variable = only && 'hole' in only ? only.variable : undefined
-  return { kind, text, prefix: prefix ?? text, splits, ...(variable !== undefined && { variable }) }
+  return { kind, text, prefix: prefix ?? text, splits, ...(settled && !rest.dynamic && { settled }), ...(variable !== undefined && { variable }) }
 }
 
 function lastBracket(items: readonly Item[]): number {
