@@ -19,6 +19,8 @@ export interface DeskParts {
   readonly completer: Completer
   readonly write: (bytes: Buffer | string) => void
   readonly signal: AbortSignal
+  /** Tab was answered: keys that waited may go on. */
+  readonly completed: () => void
 }
 
 /** What only the caller can do. */
@@ -41,10 +43,21 @@ export class LineDesk {
   #open = false
   #dirty = false
   #tabs = 0
+  /** The question of the last Tab that keys wait for. */
+  #asked: object | undefined
 
   constructor(parts: DeskParts) {
     this.#parts = parts
     this.#screen = new Screen(parts.columns || COLUMNS, parts.rows || ROWS)
+  }
+
+  /** Tab was pressed and not yet answered: what is typed next means the completed line. */
+  get completing(): boolean {
+    return this.#asked !== undefined
+  }
+  /** The answer took too long; it still counts when it comes and the line is the same. */
+  goOnWithoutCompletion(): void {
+    this.#asked = undefined
   }
 
   get line(): EditorState {
@@ -142,24 +155,36 @@ export class LineDesk {
     return { prompt: search ? promptOfSearch(search, columns) : shellPrompt(facts, columns), text, cursor }
   }
 
-  /** Asks, and lets the keys go on; the answer counts only while the line is still the one that was asked about. */
+  /** Asks; the answer counts only while the line is still the one that was asked about. */
   #complete(): void {
     const { text, cursor } = this.#editor
     const again = this.#tabs > 1
-    const { completer, allowed, signal, write } = this.#parts
+    const { completer, allowed, signal, write, completed } = this.#parts
+    const asked = {}
+    this.#asked = asked
+    const answered = (): void => {
+      if (this.#asked !== asked) return
+      this.#asked = undefined
+      completed()
+    }
     completer.complete({ text, cursor, cwd: this.#cwd, allowed }, signal).then(
       ({ insert, names }) => {
-        if (!this.#open || this.#editor.text !== text || this.#editor.cursor !== cursor || this.#editor.search) return
-        if (insert !== '') {
-          this.#editor = edited(this.#editor, text.slice(0, cursor) + insert + text.slice(cursor), cursor + insert.length)
-          this.#tabs = 0
-        } else if (again && names.length > 1) this.#list(names)
-        else write('\x07')
-        this.#dirty = true
-        this.draw()
+        if (this.#open && this.#editor.text === text && this.#editor.cursor === cursor && !this.#editor.search) {
+          if (insert !== '') {
+            this.#editor = edited(this.#editor, text.slice(0, cursor) + insert + text.slice(cursor), cursor + insert.length)
+            this.#tabs = 0
+          } else if (again && names.length > 1) this.#list(names)
+          else write('\x07')
+          this.#dirty = true
+          this.draw()
+        }
+        answered()
       },
       // A target that does not answer completes nothing; the bell says so.
-      () => write('\x07'),
+      () => {
+        write('\x07')
+        answered()
+      },
     )
   }
 

@@ -32,6 +32,8 @@ const ESCAPE_MS = 50
 const LAST_BYTES_MS = 2000
 /** A container that stops takes both processes; the shell's own end is then the better reason. */
 const PIPE_LOST_MS = 50
+/** Keys behind a Tab wait so long for its answer: `ls ke<Tab><Enter>`, typed fast, is to run the completed line, as in bash. */
+const COMPLETION_MS = 400
 const CTRL_C = 0x03
 /** What `$?` is after a line that was denied, and after Ctrl-C: as if the command could not be executed, and as in bash. */
 const STATUS_DENIED = 126
@@ -110,6 +112,7 @@ class GuardedShell implements RemoteProcess {
       completer: new Completer(ask ?? askOver(exec), this.#clock),
       write: (bytes) => this.#out.write(bytes),
       signal: this.#abort.signal,
+      completed: () => this.#pump(),
     })
     this.stdin = clientInput(
       (bytes, taken) => this.#onClient(bytes, taken),
@@ -316,7 +319,7 @@ class GuardedShell implements RemoteProcess {
     if (this.#pumping) return
     this.#pumping = true
     try {
-      while (this.#state === 'edit' && this.#out.hasRoom && this.#nextKey()) this.#desk.draw()
+      while (this.#state === 'edit' && this.#out.hasRoom && !this.#desk.completing && this.#nextKey()) this.#desk.draw()
     } finally {
       this.#pumping = false
     }
@@ -328,6 +331,13 @@ class GuardedShell implements RemoteProcess {
   #nextKey(): boolean {
     for (let key = this.#decoder.next(); key !== undefined; key = this.#decoder.next()) {
       const effect = this.#desk.press(key)
+      if (this.#desk.completing) {
+        this.#later(COMPLETION_MS, () => {
+          this.#desk.goOnWithoutCompletion()
+          this.#pump()
+        })
+        return true
+      }
       if (effect === undefined) continue
       if (effect === 'accept') this.#accept()
       else if (effect === 'interrupt') this.#interrupt()

@@ -1,6 +1,10 @@
 /** People who try: signals while a line is read, marks that are copied, settings that change what is printed. */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import type { LineDecision } from '../../src/guard/parts.js'
+import type { Where } from '../../src/guard/vetting.js'
+import { judge } from '../../src/policy/judge.js'
+import { NO_RM } from '../policy/support/lines.js'
 import { needs } from '../support/need.js'
 import { Person, PROMPT, World } from './support/session.js'
 
@@ -19,6 +23,26 @@ for (const shell of ['bash', 'dash', 'ash'] as const) {
           await person.leave()
         }
       })
+
+    test('nobody writes into the source of the shell through /proc', async () => {
+      const decide = (line: string, where: Where): LineDecision => {
+        const { verdict, reason, commands } = judge(line, NO_RM, where)
+        return { verdict, commands, confidence: 'exact', ...(reason !== undefined && { reason }) }
+      }
+      const person = await Person.sitDown(world, shell, { decide })
+      try {
+        await person.runs('echo keep >/tmp/guarded-source')
+        for (const number of [0, 10, 11]) {
+          await person.runs(`echo 'unlink /tmp/guarded-source' | tee /proc/$$/fd/${number}`)
+          await person.runs(`ln -sf /proc/$$/fd/${number} /tmp/guarded-link; echo 'unlink /tmp/guarded-source' | tee /tmp/guarded-link`)
+          await person.runs(`cd /proc/$$/fd && echo 'unlink /tmp/guarded-source' | tee ${number}`)
+        }
+        assert.equal(await person.runs('cat /tmp/guarded-source'), 'keep\r\n')
+        assert.equal(person.verdicts.filter((verdict) => verdict === 'deny').length, 9)
+      } finally {
+        await person.leave()
+      }
+    })
 
     sits('a storm of interrupts never makes the tail of a word a command', async (person) => {
       await person.runs(`(i=0; while [ $i -lt 4000 ]; do kill -INT $$; i=$((i+1)); done) >/dev/null 2>&1 &`)

@@ -43,6 +43,18 @@ describe('programs that take the whole terminal', { skip, concurrency: 1 }, () =
     }
   })
 
+  test('Enter right behind Tab runs the completed line', async () => {
+    const person = await Person.sitDown(world, 'bash')
+    try {
+      person.types('ls /etc/hostn\t\r')
+      await person.sees('/etc/hostname\r\n')
+      await person.sees(PROMPT)
+      assert.deepEqual(person.lines, ['ls /etc/hostname '])
+    } finally {
+      await person.leave()
+    }
+  })
+
   test('Tab asks the target', async () => {
     const person = await Person.sitDown(world, 'bash')
     try {
