@@ -1,7 +1,7 @@
 /** `opserver --demo`: the embedded default. Users with fresh passwords and keys, three pods that are shells here. */
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { DEMO_CLUSTER, DEMO_PODS, DEMO_USERS, type DemoCredentials, demoConfig } from './config/demo.js'
 import type { Config } from './config/values.js'
 import { hashPassword } from './identity/password.js'
@@ -22,8 +22,10 @@ interface Secrets {
   readonly publicKey: string
 }
 
-/** @param dataDir kept between runs: keys and passwords stay the same, so that a copied command works tomorrow */
-export async function prepareDemo(dataDir: string, sshPort: number, httpPort: number): Promise<Demo> {
+/** @param folder kept between runs: keys and passwords stay the same, so that a copied command works tomorrow */
+export async function prepareDemo(folder: string, sshPort: number, httpPort: number): Promise<Demo> {
+  // the commands that are printed are pasted into other terminals, in other folders
+  const dataDir = resolve(folder)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const secrets = new Map<string, Secrets>()
   const credentials: Record<string, DemoCredentials> = {}
