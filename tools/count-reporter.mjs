@@ -1,13 +1,11 @@
-// A node:test reporter that keeps only what the last line of `npm test` needs: counts, failed names, reasons of skips.
+// A node:test reporter that keeps only what the last line of `npm test` needs: a line of JSON for each test, written as it ends.
 export default async function* count(source) {
-  const result = { passed: 0, failed: [], skipped: [] }
   for await (const { type, data } of source) {
     if (type !== 'test:pass' && type !== 'test:fail') continue
     if (data.details?.type === 'suite') continue
     const name = `${data.file?.replace(`${process.cwd()}/`, '') ?? ''}: ${data.name}`
-    if (data.skip !== undefined || data.todo !== undefined) result.skipped.push({ name, reason: String(data.skip || data.todo || 'no reason given') })
-    else if (type === 'test:pass') result.passed++
-    else result.failed.push(name)
+    const reason = data.skip ?? data.todo
+    if (reason !== undefined) yield `${JSON.stringify({ result: 'skipped', name, reason: String(reason || 'no reason given') })}\n`
+    else yield `${JSON.stringify({ result: type === 'test:pass' ? 'passed' : 'failed', name })}\n`
   }
-  yield JSON.stringify(result)
 }

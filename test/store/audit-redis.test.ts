@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { silentLogger } from '../../src/core/log.js'
-import type { AuditEvent, StoredEvent } from '../../src/core/types.js'
+import type { AuditEvent } from '../../src/core/types.js'
 import { AuditFile } from '../../src/store/audit-file.js'
 import { AuditLog } from '../../src/store/audit-log.js'
 import { AuditRedis, type AuditRedisOptions } from '../../src/store/audit-redis.js'
@@ -27,6 +27,15 @@ function openStore(t: TestContext, url: string, options: Partial<AuditRedisOptio
 async function until(claim: () => boolean, what: string): Promise<void> {
   for (const limit = Date.now() + 8000; Date.now() < limit; await delay(5)) if (claim()) return
   assert.fail(`never came true: ${what}`)
+}
+
+/** Waits until the store can say what it ends with. */
+async function answers(store: AuditRedis): Promise<void> {
+  for (const limit = Date.now() + 30_000; Date.now() < limit; await delay(10)) {
+    const last = await store.last().catch(() => undefined)
+    if (last !== undefined) return
+  }
+  assert.fail('the store never answered')
 }
 
 auditStoreContract(
@@ -89,10 +98,8 @@ test('store answers in bounded time while Redis is away and takes events when it
   await assert.rejects(store.last(), { code: 'AUDIT_UNAVAILABLE', message: /the connection was lost|ENOENT|ECONNREFUSED/ })
   assert.ok(Date.now() - before < 1500)
   await server.start()
-  // a replica of a busy machine may take longer than the store above would wait
-  const patient = openStore(t, server.url, { replicas: { count: 1, timeoutMs: 1500 } })
-  for (let last: StoredEvent | undefined; last === undefined; await delay(10)) last = await patient.last().catch(() => undefined)
-  await patient.append(events.slice(1))
+  await answers(store)
+  await store.append(events.slice(1))
   assert.deepEqual(await gather(store), events)
 })
 
@@ -184,7 +191,7 @@ test('append that a replica must hold rests once one does, and fails when there 
   const replica = await redisServer(t, '--replicaof', '127.0.0.1', String(port))
   // a replica of a busy machine may take longer than the store above would wait
   const patient = openStore(t, server.url, { replicas: { count: 1, timeoutMs: 1500 } })
-  for (let last: StoredEvent | undefined; last === undefined; await delay(10)) last = await patient.last().catch(() => undefined)
+  await answers(patient)
   await patient.append(events.slice(1))
   assert.equal(((await replica.command('XRANGE', 'dockin:audit', '-', '+')) as unknown[]).length, 2)
 })
