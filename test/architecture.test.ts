@@ -23,6 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['core', 'wire'],
   agent: ['core', 'wire'],
   config: ['core', 'identity', 'policy'],
+  // a program of the browser: it knows the API's shapes and nothing of the server
+  console: ['core', 'wire'],
 }
 /** The composition root and the programs around it. */
 const OPEN_ROOMS = new Set(['build', 'main', 'demo', 'certs', 'passwd', 'config', 'native'])
@@ -36,18 +38,25 @@ const OWNED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: ['core'],
   fastify: ['http'],
   unbash: ['policy'],
+  koffi: ['agent'],
+  'better-sqlite3': ['store'],
+  '@aws-sdk/client-s3': ['store'],
+  'age-encryption': ['store', 'cli'],
+  jose: ['identity'],
+  'tar-stream': ['runtime', 'agent'],
+  '@xterm/headless': ['stage', 'wire'],
 }
 
 function sources(): string[] {
   return ['src', 'agent'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
+      .filter((name) => /\.tsx?$/.test(name))
       .map((name) => join(folder, name)),
   )
 }
 function roomOf(file: string): string {
   const [top, second] = file.split('/')
-  return top === 'agent' ? 'agent' : (second as string).replace(/\.ts$/, '')
+  return top === 'agent' ? 'agent' : (second as string).replace(/\.tsx?$/, '')
 }
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')

@@ -3,6 +3,7 @@
  * Features implement these interfaces, `build.ts` joins them, and `session/` knows only these.
  */
 import type { Duplex, Readable, Writable } from 'node:stream'
+import type { FileAccess } from './files.js'
 
 // ---------------------------------------------------------------- who
 
@@ -167,6 +168,11 @@ export interface Executor {
    * @throws OpsError TARGET_UNREACHABLE, TARGET_GONE, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE
    */
   exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess>
+  /**
+   * The files of a target's container, as its user sees them. Absent: this way leads to no files.
+   * @throws OpsError TARGET_UNREACHABLE, TARGET_GONE
+   */
+  files?(target: Target, signal: AbortSignal): Promise<FileAccess>
   /** Resolves when a program could be started now; throws an OpsError that says why not. For /readyz. */
   ready?(signal: AbortSignal): Promise<void>
   close(): Promise<void>
