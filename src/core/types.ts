@@ -3,7 +3,7 @@
  * Features implement these interfaces, `build.ts` joins them, and `session/` knows only these.
  */
 import type { Duplex, Readable, Writable } from 'node:stream'
-import type { FileAccess } from './files.js'
+import type { FileAccess, FileChange } from './files.js'
 
 // ---------------------------------------------------------------- who
 
@@ -236,12 +236,24 @@ export interface CommandEntry {
 }
 export type ShellName = 'bash' | 'dash' | 'ash'
 
+/** What may be done with a file; contract.md, "Audit events". */
+export type FileOp = 'upload' | 'download' | 'list' | 'stat' | 'mkdir' | 'remove' | 'rename' | 'chmod' | 'link'
+/** What an upload may make in a container. */
+export type FileType = 'file' | 'directory' | 'symlink' | 'hardlink'
+
 export interface FileRule {
   readonly upload: boolean
   readonly download: boolean
+  /** Bytes of one file. */
   readonly maxUpload?: number
   readonly maxDownload?: number
+  /** Files up and down in one session. */
+  readonly maxFiles?: number
+  /** Globs over absolute paths. Denied wins over allowed; absent `allowPaths` allows every path. */
   readonly denyPaths: readonly string[]
+  readonly allowPaths?: readonly string[]
+  /** Absent: all. */
+  readonly types?: readonly FileType[]
 }
 
 /** What one person may ask of one target. */
@@ -263,8 +275,18 @@ export type Question =
       readonly target: Target
       readonly door: Door
       readonly direction: 'upload' | 'download'
+      /** Absolute; links are resolved by who asks, who also asks for the name as it was given. */
       readonly path: string
+      /** `direction` itself when absent. Looking (list, stat) is allowed to whom either direction is. */
+      readonly op?: FileOp
+      /** rename and link: the other name (where it goes; what a link leads to). */
+      readonly to?: string
+      /** What would be made, where something is; for rename, whether it is a directory that moves. */
+      readonly type?: FileType
+      /** Size of the file, or where a transfer has come to. */
       readonly bytes?: number
+      /** How many files the session has transferred with this one. */
+      readonly count?: number
     }
 /** Which grammar reads a line: bash, or nothing beyond POSIX (dash, ash, an unknown /bin/sh). */
 export type Dialect = 'bash' | 'posix'
@@ -363,6 +385,10 @@ export type AuditEvent = EventSubject &
         readonly bytesIn: number
         readonly bytesOut: number
         readonly ms: number
+        /** Doors that transfer: files that came whole, went whole, and operations refused. */
+        readonly uploads?: number
+        readonly downloads?: number
+        readonly refusals?: number
         /** Path below dataDir; absent when nothing was recorded. */
         readonly recording?: string
         readonly recordingSha256?: string
@@ -382,11 +408,27 @@ export type AuditEvent = EventSubject &
     | { readonly type: 'command.exit'; readonly command: number; readonly status: number; readonly ms: number }
     | {
         readonly type: 'file'
-        readonly op: 'upload' | 'download' | 'list' | 'stat' | 'mkdir' | 'remove' | 'rename' | 'chmod' | 'link'
+        readonly op: FileOp
+        /** Absolute, as UTF-8; where the bytes are not, what can be read of them, and the bytes in `pathBase64`. */
         readonly path: string
+        readonly pathBase64?: string
+        /** Where links led, when that is another path. */
+        readonly resolved?: string
+        /** rename: the new name; link: what it leads to. */
         readonly to?: string
+        readonly toBase64?: string
+        /** Bytes that passed. */
         readonly bytes?: number
+        /** Of the file's content as it passed, first byte to last; absent with a reason in `unhashed`. */
         readonly sha256?: string
+        readonly unhashed?: string
+        readonly ms?: number
+        /** The transfer did not reach its end: what was written is not the whole file. */
+        readonly partial?: true
+        /** chmod: what was set. */
+        readonly change?: FileChange
+        /** Allowed, and the container then failed it: a code of FileError. */
+        readonly error?: string
         readonly verdict: 'allow' | 'deny'
         readonly rule?: string
         readonly reason?: string

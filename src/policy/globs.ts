@@ -38,6 +38,43 @@ export function compileGlobs(patterns: readonly string[]): Glob {
   return only && globs.length === 1 ? only : (text) => globs.some((glob) => glob(text))
 }
 
+/**
+ * What may still follow a text for a pattern to match: two texts with the same rests are continued to matches by the same
+ * endings, and a text without rests by none. Each rest is a place in one of the patterns.
+ */
+export type Rests = (text: string) => ReadonlySet<string>
+
+/** For questions about all that lies below a folder: give its path with a slash at the end. Costs text x patterns' length. */
+export function compileRests(patterns: readonly string[]): Rests {
+  const compiled = patterns.map(tokenize)
+  return (text) => new Set(compiled.flatMap((tokens, index) => [...restsOf(tokens, text)].map((place) => `${index}:${place}`)))
+}
+
+function restsOf(tokens: readonly Token[], text: string): ReadonlySet<number> {
+  let places = reach(tokens, [0])
+  for (const char of text) {
+    const next: number[] = []
+    for (const place of places) {
+      const token = tokens[place]
+      if (token?.kind === 'any') next.push(place)
+      else if (token && matchesOne(token, char)) next.push(place + 1)
+    }
+    places = reach(tokens, next)
+    if (places.size === 0) break
+  }
+  return places
+}
+/** A `*` may stand for nothing. */
+function reach(tokens: readonly Token[], places: readonly number[]): Set<number> {
+  const reached = new Set<number>()
+  for (const place of places) {
+    let at = place
+    reached.add(at)
+    while (tokens[at]?.kind === 'any') reached.add(++at)
+  }
+  return reached
+}
+
 function tokenize(pattern: string): Token[] {
   const chars = Array.from(pattern)
   const tokens: Token[] = []

@@ -6,14 +6,12 @@
  * Pure and synchronous. Rules are compiled once. Those that concern a person are looked up once per Identity, and of
  * these the ones for a cluster and namespace once per pair, so a decision among thousands of rules looks at few.
  */
-import { posix } from 'node:path'
 import { escapePeerText } from '../core/log.js'
 import {
   type Allowed,
   type CommandRule,
   type Dialect,
   type Door,
-  type FileRule,
   type Identity,
   type LineAnalysis,
   type Policy,
@@ -23,9 +21,9 @@ import {
   targetText,
   type Verdict,
 } from '../core/types.js'
-import { sizeText } from '../core/units.js'
 import { compileGlobs, type Glob } from './globs.js'
 import type { Place, Rule } from './rules.js'
+import { compileFileRule, effectiveFiles, type TransferQuestion, type VetTransfer } from './transfers.js'
 
 /** Vets one command line against one rule; pure. Given to createPolicy, so that the policy knows no parser. */
 export type Judge = (line: string, rule: CommandRule, context: { readonly dialect: Dialect; readonly cwd: string }) => LineVerdict
@@ -49,7 +47,8 @@ interface CompiledRule {
   readonly groups: ReadonlySet<string>
   readonly doors: ReadonlySet<Door>
   readonly places: readonly CompiledPlace[]
-  readonly denied: Glob
+  /** Absent: every transfer is allowed. */
+  readonly vetTransfer: VetTransfer | undefined
 }
 /** A rule and those of its places that lie in one namespace of one cluster. */
 interface Candidate {
@@ -80,32 +79,32 @@ export function createPolicy(rules: readonly Rule[], judge?: Judge): Policy {
     personal.set(identity, found)
     return found
   }
-  const firstMatch = (identity: Identity, target: Target, door: Door | undefined): Rule | undefined =>
+  const firstMatch = (identity: Identity, target: Target, door: Door | undefined): CompiledRule | undefined =>
     candidates(rulesOf(identity), target).find(
       ({ compiled: rule, places }) => (door === undefined || rule.doors.has(door)) && places.some((place) => isIn(place, target)),
-    )?.compiled.rule
-  const deniedBy = new Map(compiled.map((rule) => [rule.rule, rule.denied]))
+    )?.compiled
 
   return {
     decide(question) {
       const door = question.kind === 'see' ? undefined : question.door
-      const rule = firstMatch(question.identity, question.target, door)
-      if (!rule) return { allow: false, reason: noRule(question) }
-      if (question.kind === 'run') return decideRun(rule, question, judge)
-      if (question.kind === 'transfer') return decideTransfer(rule, question, deniedBy.get(rule))
-      return granted(rule)
+      const found = firstMatch(question.identity, question.target, door)
+      if (!found) return { allow: false, reason: noRule(question) }
+      if (question.kind === 'run') return decideRun(found.rule, question, judge)
+      if (question.kind === 'transfer') return decideTransfer(found, question)
+      return granted(found.rule)
     },
   }
 }
 
 function compileRule(rule: Rule): CompiledRule {
+  const files = effectiveFiles(rule)
   return {
     rule,
     users: new Set(rule.users),
     groups: new Set(rule.groups),
     doors: new Set(rule.doors),
     places: rule.where.map(compilePlace),
-    denied: compileGlobs(rule.files?.denyPaths ?? []),
+    vetTransfer: files && compileFileRule(files),
   }
 }
 function compilePlace(place: Place): CompiledPlace {
@@ -173,31 +172,7 @@ function judgeSafely(judge: Judge, commands: CommandRule, { line, dialect, cwd }
   }
 }
 
-/** A list of allowed commands without a word about files allows none: an upload is a command that nobody listed. */
-const NO_FILES: FileRule = { upload: false, download: false, denyPaths: [] }
-function effectiveFiles(rule: Rule): FileRule | undefined {
-  return rule.files ?? (rule.commands?.mode === 'allow' ? NO_FILES : undefined)
-}
-
-function decideTransfer(rule: Rule, question: Question & { kind: 'transfer' }, denied: Glob | undefined): Verdict {
-  const files = effectiveFiles(rule)
-  const reason = files && whyNoTransfer(files, question, denied)
+function decideTransfer({ rule, vetTransfer }: CompiledRule, question: TransferQuestion): Verdict {
+  const reason = vetTransfer?.(question)
   return reason === undefined ? granted(rule) : refused(rule, reason)
-}
-function whyNoTransfer(files: FileRule, { direction, path, bytes }: Question & { kind: 'transfer' }, denied: Glob | undefined): string | undefined {
-  if (!files[direction]) return `the rule allows no ${direction}s`
-  if (files.denyPaths.length > 0 && !path.startsWith('/')) return 'a path that is not absolute cannot be compared with the rule'
-  if (covers(denied, path)) return `the rule keeps ${escapePeerText(path, 1024)} from transfers`
-  const limit = direction === 'upload' ? files.maxUpload : files.maxDownload
-  if (limit === undefined || bytes === undefined) return undefined
-  return bytes <= limit ? undefined : `${sizeText(bytes)} is more than the ${sizeText(limit)} that the rule allows per ${direction}`
-}
-/**
- * Compares the path as it would be opened: "." and ".." resolved, doubled slashes joined. A folder is compared with its
- * slash too, so that `/etc/*` keeps /etc itself from being renamed or removed. Links are the target's to resolve.
- */
-function covers(denied: Glob | undefined, path: string): boolean {
-  if (!denied) return false
-  const normal = posix.normalize(path).replace(/(?<=.)\/+$/, '')
-  return denied(normal) || denied(normal === '/' ? normal : `${normal}/`)
 }

@@ -4,7 +4,7 @@
  * which key of which rule is wrong.
  */
 import { z } from 'zod'
-import type { CommandRule, FileRule, ShellName } from '../core/types.js'
+import type { CommandRule, FileRule, FileType, ShellName } from '../core/types.js'
 import { DOORS, type Door } from '../core/types.js'
 import { parseSize } from '../core/units.js'
 
@@ -128,6 +128,7 @@ const commands = z
     }),
   )
 
+const FILE_TYPES = ['file', 'directory', 'symlink', 'hardlink'] as const satisfies readonly FileType[]
 const absoluteGlob = glob.regex(/^[/*?[]/, 'must start with "/" or "*": paths are compared in absolute form')
 const files = z
   .strictObject({
@@ -135,9 +136,16 @@ const files = z
     download: z.boolean().default(false),
     maxUpload: size.exactOptional(),
     maxDownload: size.exactOptional(),
-    paths: z.strictObject({ deny: z.array(absoluteGlob).default([]) }).default({ deny: [] }),
+    maxFiles: z.int('must be a whole number').min(1, 'must be at least 1').exactOptional(),
+    paths: z
+      .strictObject({
+        deny: z.array(absoluteGlob).default([]),
+        allow: z.array(absoluteGlob).min(1, 'must not be empty: leave the key out to allow every path').exactOptional(),
+      })
+      .default({ deny: [] }),
+    types: z.array(z.enum(FILE_TYPES)).min(1, 'must name at least one type').exactOptional(),
   })
-  .transform(({ paths, ...rest }): FileRule => ({ ...rest, denyPaths: paths.deny }))
+  .transform(({ paths, ...rest }): FileRule => ({ ...rest, denyPaths: paths.deny, ...(paths.allow && { allowPaths: paths.allow }) }))
 
 const names = z.array(z.string().min(1, 'must not be empty')).exactOptional()
 const who = z
