@@ -46,6 +46,8 @@ export interface OpsErrorOptions {
   readonly cause?: unknown
   /** Text for the user, after the table's; only what the user may know. */
   readonly detail?: string
+  /** The rule that refused, where one did. */
+  readonly rule?: string
 }
 
 /**
@@ -55,12 +57,14 @@ export interface OpsErrorOptions {
 export class OpsError extends Error {
   readonly code: ErrorCode
   readonly detail?: string
+  readonly rule?: string
 
   constructor(code: ErrorCode, message: string, options: OpsErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'OpsError'
     this.code = code
     if (options.detail !== undefined) this.detail = options.detail
+    if (options.rule !== undefined) this.rule = options.rule
   }
 
   get exit(): number {

@@ -361,6 +361,8 @@ interface EventSubject {
   readonly from?: string
   readonly door?: Door
   readonly target?: Pick<Target, 'cluster' | 'namespace' | 'pod' | 'container' | 'uid' | 'node'>
+  /** One id over the sessions that a client opened as one batch; each is decided and logged on its own. */
+  readonly batch?: string
 }
 /** contract.md, "Audit events". A new type makes the compiler list every place that must learn it. */
 export type AuditEvent = EventSubject &

@@ -7,7 +7,7 @@ import { exitCode } from './status.js'
 
 const RESIZE_QUIET_MS = 1000
 
-type Subject = Pick<AuditEvent, 'session' | 'user' | 'from' | 'door' | 'target'>
+type Subject = Pick<AuditEvent, 'session' | 'user' | 'from' | 'door' | 'target' | 'batch'>
 
 export class Journal {
   readonly #audit: AuditSink
@@ -17,10 +17,10 @@ export class Journal {
   #resize: { pending: WindowSize | undefined; readonly timer: NodeJS.Timeout } | undefined
   #commandSeq: number | undefined
 
-  constructor(audit: AuditSink, log: Logger, session: string, identity: Identity, door: Door) {
+  constructor(audit: AuditSink, log: Logger, session: string, identity: Identity, door: Door, batch?: string) {
     this.#audit = audit
     this.#log = log
-    this.#subject = { session, user: identity.user, from: `${identity.from.host}:${identity.from.port}`, door }
+    this.#subject = { session, user: identity.user, from: `${identity.from.host}:${identity.from.port}`, door, ...(batch !== undefined && { batch }) }
   }
 
   /** From here on every event names the target. */

@@ -42,6 +42,20 @@ export interface OpenRequest {
   readonly command?: string
   readonly env: Readonly<Record<string, string>>
   readonly pty?: PtyRequest
+  /** One id over the sessions of a batch; it stands in every event of this one. */
+  readonly batch?: string
+  /** For doors whose protocol carries facts and errors beside the streams. */
+  readonly observer?: SessionObserver
+}
+
+/** What a session tells its door beside the streams. Must not throw. */
+export interface SessionObserver {
+  /** The session is decided and its events rest; nothing runs yet. */
+  opened?(facts: { readonly session: string; readonly rule: string; readonly target: Target; readonly note?: string }): void
+  /** The program runs. */
+  started?(via: string): void
+  /** In place of the line on stderr, before `finish`: refused, or broken later. */
+  failed?(error: OpsError, session: string): void
 }
 
 export interface EntranceParts {
@@ -117,7 +131,7 @@ class Run {
     this.#request = request
     this.#client = client
     this.#log = parts.log.child({ session: this.#id, user: request.identity.user })
-    this.#journal = new Journal(parts.audit, this.#log, this.#id, request.identity, request.door)
+    this.#journal = new Journal(parts.audit, this.#log, this.#id, request.identity, request.door, request.batch)
   }
 
   /** Target, verdict, durable events. Whatever it throws, nothing has been started. */
@@ -137,6 +151,7 @@ class Run {
     await Promise.all([this.#journal.opened(grant.rule, pty), verdict && this.#journal.vetted(command ?? '', verdict)])
     if (verdict && !verdict.allow) throw refusal('COMMAND_REFUSED', verdict)
     if (note !== undefined && pty && door === 'shell') this.#tell(note)
+    this.#request.observer?.opened?.({ session: this.#id, rule: grant.rule, target, ...(note !== undefined && { note }) })
     return { target, grant }
   }
 
@@ -192,6 +207,7 @@ class Run {
       )
       this.#via = remote.via
       this.#journal.started(remote.via)
+      this.#request.observer?.started?.(remote.via)
       this.#client.subscribe({ resize: (size) => this.#journal.resized(size) })
       isRelaying = true
       return (await relay(this.#client, remote, stages, this.#meters, session.signal)).status
@@ -212,7 +228,9 @@ class Run {
 
   #answer(outcome: ExitStatus | OpsError): void {
     if (outcome instanceof OpsError) {
-      if (!this.#client.gone.aborted) this.#tell(outcome.userText)
+      const { observer } = this.#request
+      if (observer?.failed) observer.failed(outcome, this.#id)
+      else if (!this.#client.gone.aborted) this.#tell(outcome.userText)
       this.#client.finish({ kind: 'exited', code: outcome.exit })
     } else {
       this.#client.finish(outcome)
@@ -281,7 +299,7 @@ function measurable(verdict: Verdict): Verdict {
 /** The rule and its message reach the user: which rule, why, whom to ask. */
 function refusal(code: 'POLICY_REFUSED' | 'COMMAND_REFUSED', { reason, rule, message }: Refused): OpsError {
   const parts = [reason, rule === undefined ? '' : `rule ${rule}`, message ?? ''].filter((part) => part !== '')
-  return new OpsError(code, `${ERRORS[code].text}: ${reason}`, { detail: parts.join('; ') })
+  return new OpsError(code, `${ERRORS[code].text}: ${reason}`, { detail: parts.join('; '), ...(rule !== undefined && { rule }) })
 }
 
 /** Milliseconds in base 36, so that ids sort by time, then 48 random bits. */
