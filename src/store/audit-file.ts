@@ -10,9 +10,9 @@ import { chmod, mkdir, open, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OpsError } from '../core/errors.js'
 import type { AuditEvent, AuditFilter, AuditStore, StoredEvent } from '../core/types.js'
+import { hashOrNone, isLinked } from '../wire/evidence/chain.js'
+import { readLines, readLinesBackwards, seekLine } from '../wire/evidence/ndjson.js'
 import { eventFilter, lineFilter } from './audit-filter.js'
-import { hashOrNone, isLinked } from './chain.js'
-import { readLines, readLinesBackwards, seekLine } from './ndjson.js'
 
 const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.ndjson$/
 /** How many bytes behind the last whole event may be set aside; more than one group commit is not a torn write. */

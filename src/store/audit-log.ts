@@ -22,13 +22,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import type { AuditEvent, AuditFilter, AuditSink, StoredEvent } from '../core/types.js'
+import { type ChainHead, link } from '../wire/evidence/chain.js'
+import type { CheckpointKey } from '../wire/evidence/checkpoint.js'
 import { AuditClock } from './audit-clock.js'
 import { AuditLane, type LaneHost, type LaneState, type LogStore } from './audit-lane.js'
 import { openingOf } from './audit-opening.js'
 import { Pending, type Waiter } from './audit-pending.js'
 import type { Spool } from './audit-spool.js'
-import { type ChainHead, link } from './chain.js'
-import type { CheckpointKey } from './checkpoint.js'
 
 export interface AuditLogOptions {
   /** At least one. Every one is required. */

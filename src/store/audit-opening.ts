@@ -1,8 +1,8 @@
 /** What the stores hold when the log starts, and whether they agree. */
 import { OpsError } from '../core/errors.js'
 import type { AuditEvent, StoredEvent } from '../core/types.js'
+import { type ChainHead, GENESIS } from '../wire/evidence/chain.js'
 import type { LogStore } from './audit-lane.js'
-import { type ChainHead, GENESIS } from './chain.js'
 
 export interface OpenedStore {
   readonly store: LogStore

@@ -7,8 +7,8 @@ import type { Redis } from 'ioredis'
 import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import type { AuditFilter, AuditStore, StoredEvent } from '../core/types.js'
+import { isLinked } from '../wire/evidence/chain.js'
 import { eventFilter } from './audit-filter.js'
-import { isLinked } from './chain.js'
 import { openRedis, REDIS_KEYS, type RedisClientOptions } from './redis.js'
 
 /** KEYS[1] stream; ARGV[1] id it must end with ("" when empty), then id and JSON of each event. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { AuditEvent, AuditFilter, AuditStore, StoredEvent } from '../../src/core/types.js'
-import { type ChainHead, GENESIS, link, verifyChain } from '../../src/store/chain.js'
+import { type ChainHead, GENESIS, link, verifyChain } from '../../src/wire/evidence/chain.js'
 
 export interface AuditStoreUnderTest {
   readonly store: AuditStore

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { AuditFile } from '../../src/store/audit-file.js'
-import { GENESIS, verifyChain } from '../../src/store/chain.js'
+import { GENESIS, verifyChain } from '../../src/wire/evidence/chain.js'
 import { tempDir } from '../support/temp-dir.js'
 
 const ROUNDS = 30

@@ -4,7 +4,7 @@ import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } f
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AuditFile } from '../../src/store/audit-file.js'
-import { GENESIS } from '../../src/store/chain.js'
+import { GENESIS } from '../../src/wire/evidence/chain.js'
 import { auditStoreContract, gather, someEvents } from '../contract/audit-store.js'
 import { MemoryAudit } from '../support/memory-audit.js'
 import { tempDir } from '../support/temp-dir.js'

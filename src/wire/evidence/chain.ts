@@ -4,7 +4,7 @@
  * before as text (64 zeros before the first), and `seq` counts from 1 without gaps.
  */
 import { hash as digest } from 'node:crypto'
-import type { AuditEvent, StoredEvent } from '../core/types.js'
+import type { AuditEvent, StoredEvent } from '../../core/types.js'
 import { canonicalJson } from './canonical-json.js'
 
 /** Where a chain stands: the last event's number and hash. */

@@ -3,10 +3,10 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { GENESIS, link, verifyChain } from '../../src/store/chain.js'
-import { checkpointKey, isSignedBy, loadCheckpointKey } from '../../src/store/checkpoint.js'
-import { someEvents } from '../contract/audit-store.js'
-import { tempDir } from '../support/temp-dir.js'
+import { GENESIS, link, verifyChain } from '../../../src/wire/evidence/chain.js'
+import { checkpointKey, isSignedBy, loadCheckpointKey } from '../../../src/wire/evidence/checkpoint.js'
+import { someEvents } from '../../contract/audit-store.js'
+import { tempDir } from '../../support/temp-dir.js'
 
 test('checkpoint key is made once, 0600, with its public half beside it', async (t) => {
   const dir = await tempDir(t)

@@ -5,8 +5,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
 import { chmod, link, mkdir, open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { OpsError } from '../core/errors.js'
-import type { StoredEvent } from '../core/types.js'
+import { OpsError } from '../../core/errors.js'
+import type { StoredEvent } from '../../core/types.js'
 
 /** The key that signs checkpoints. */
 export interface CheckpointKey {

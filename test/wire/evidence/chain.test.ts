@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { AuditEvent, StoredEvent } from '../../src/core/types.js'
-import { canonicalJson } from '../../src/store/canonical-json.js'
-import { eventHash, GENESIS, link, verifyChain } from '../../src/store/chain.js'
-import { someEvents } from '../contract/audit-store.js'
+import type { AuditEvent, StoredEvent } from '../../../src/core/types.js'
+import { canonicalJson } from '../../../src/wire/evidence/canonical-json.js'
+import { eventHash, GENESIS, link, verifyChain } from '../../../src/wire/evidence/chain.js'
+import { someEvents } from '../../contract/audit-store.js'
 
 test('canonical JSON sorts keys at every depth and has no white space', () => {
   const value = { b: [1, { z: null, a: 'x y' }], a: { é: 1, e: true }, c: undefined, '"': 0.5 }
