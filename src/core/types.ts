@@ -226,7 +226,25 @@ export interface CommandRule {
   /** Bytes; undefined means no limit. */
   readonly editLimit?: number
   readonly shells: readonly ShellName[]
+  /** A line with one of these runs once the user has typed the pod's name. */
+  readonly confirm?: readonly CommandEntry[]
+  /** A line with one of these runs once another person has approved it; outranks `confirm`. */
+  readonly approve?: ApproveRule
 }
+export interface ApproveRule {
+  readonly entries: readonly CommandEntry[]
+  readonly by: Approvers
+  /** How long a line waits for an answer. */
+  readonly withinMs: number
+}
+/** Who may approve: whoever one of these names, but never the user whose line it is. */
+export interface Approvers {
+  readonly users: readonly string[]
+  readonly groups: readonly string[]
+  readonly roles: readonly Role[]
+}
+/** What a line that the rule would let run still needs. A door that cannot provide it refuses. */
+export type Demand = { readonly kind: 'confirm' } | { readonly kind: 'approve'; readonly by: Approvers; readonly withinMs: number }
 export interface CommandEntry {
   readonly cmd: string
   /** Each element is one flag with its spellings ("r|R|recursive"); all must be present for the entry to apply. */
@@ -309,6 +327,8 @@ export interface Refused {
   /** The rule's own message: whom to ask. */
   readonly message?: string
   readonly analysis?: LineAnalysis
+  /** For `run`: the line would be allowed once this is met, and is to be asked about again then. */
+  readonly demand?: Demand
 }
 export type Verdict = Allowed | Refused
 
@@ -406,6 +426,10 @@ export type AuditEvent = EventSubject &
         readonly reason?: string
         readonly commands?: readonly (readonly string[])[]
         readonly confidence: Confidence
+        /** Who said yes or no, where the rule asks another person. */
+        readonly approver?: string
+        /** What the approver wrote beside it. */
+        readonly note?: string
       }
     | { readonly type: 'command.exit'; readonly command: number; readonly status: number; readonly ms: number }
     | {
