@@ -139,5 +139,5 @@ export interface FileHandle {
   /** A failure to keep what was written (no space, connection lost) may show here at the latest. May be called twice. */
   close(): Promise<void>
   /** In place of `close` by who ends a file that its client left open: what was transferred is a part. `close` where it is absent. */
-  abandon?(): Promise<void>
+  cut?(): Promise<void>
 }

@@ -1,7 +1,7 @@
 /** What a pattern in the path of `scp -f` stands for: scp clients leave it to the far side. */
 import { FileError, type FilePath } from '../core/files.js'
 import { absolutePath, joined } from './paths.js'
-import type { ScpFiles } from './scp.js'
+import type { ScpFiles } from './scp-options.js'
 
 const PATTERN = /[*?[]/
 /** Beyond it a pattern is answered as too wide: names are held while the tree is walked. */

@@ -3,8 +3,8 @@ import { type FileChange, FileError, type FileHandle, type FilePath } from '../c
 import { ScpError, type ScpRecord } from '../wire/scp-record.js'
 import { joined, pathText } from './paths.js'
 import { Filler } from './pump.js'
-import type { ScpFiles, ScpOptions } from './scp.js'
 import type { ScpEnd } from './scp-end.js'
+import type { ScpFiles, ScpOptions } from './scp-options.js'
 import { abandon } from './vetted-handle.js'
 
 const MAX_DEPTH = 256

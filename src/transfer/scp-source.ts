@@ -1,12 +1,11 @@
 /** `scp -f`: gives files to a client (OpenSSH scp.c, source() and rsource()). */
-import type { FileAttributes, FileHandle, FilePath } from '../core/files.js'
-import { FileError } from '../core/files.js'
+import { type FileAttributes, FileError, type FileHandle, type FilePath } from '../core/files.js'
 import { ScpError } from '../wire/scp-record.js'
 import { joined, parted } from './paths.js'
 import { contentOf } from './pump.js'
-import type { ScpFiles, ScpOptions } from './scp.js'
 import type { ScpEnd } from './scp-end.js'
 import { matchingPaths } from './scp-glob.js'
+import type { ScpFiles, ScpOptions } from './scp-options.js'
 import { abandon } from './vetted-handle.js'
 
 const READ = { read: true, write: false, append: false, create: false, truncate: false, exclusive: false } as const

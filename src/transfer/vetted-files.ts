@@ -150,7 +150,7 @@ export class VettedFiles implements FileAccess {
     return this.#closing
   }
   async #close(): Promise<void> {
-    await Promise.all([...this.#open].map((handle) => handle.abandon()))
+    await Promise.all([...this.#open].map((handle) => handle.cut()))
     await this.#files.close()
     await this.#journal.settled()
   }

@@ -113,7 +113,7 @@ export class VettedHandle implements FileHandle {
   }
 
   /** The session ends with this file open: what there is of it is a part. Never rejects. */
-  async abandon(): Promise<void> {
+  async cut(): Promise<void> {
     if (!this.#closing) this.#wasCut = true
     await this.close().catch(() => undefined)
   }
@@ -232,5 +232,5 @@ export class VettedHandle implements FileHandle {
 
 /** Ends an open file that will not become whole, such as when the client says that it could not read its side. */
 export async function abandon(handle: FileHandle): Promise<void> {
-  await (handle.abandon?.() ?? handle.close())
+  await (handle.cut?.() ?? handle.close())
 }
