@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The opagent program: holds the node's docker socket, speaks to the gateway only. */
+import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
 import { toOpsError } from '../src/core/errors.js'
 import { createLogger, type Logger } from '../src/core/log.js'
@@ -7,6 +8,11 @@ import { type AgentConfig, loadAgentConfig } from './config.js'
 import { DockerRuntime } from './docker.js'
 import type { AgentListen } from './listener.js'
 import { type RunningAgent, startAgent } from './server.js'
+
+// The heap here is small and what passes through it are buffers of 64 KiB: V8 would begin to mark the whole of it every
+// 10 MB of output, which took half of the agent's time (1.5 s of CPU for 300 MB, 0.7 s without). A full collection still
+// comes when the heap is at its limit, at once instead of in steps, in about 10 ms.
+setFlagsFromString('--no-incremental-marking')
 
 const program = new Command('opagent')
   .description('Starts programs in the containers of this node for the gateway (opserver), and answers to nobody else.')
