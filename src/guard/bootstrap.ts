@@ -1,5 +1,6 @@
 /** Starts a shell whose source is a pipe of ours: two execs in one container, joined by a FIFO that has a name for a moment. */
 import { randomBytes } from 'node:crypto'
+import { CLEAN_PATH, cleanEnvironment, environmentWords } from '../core/clean-environment.js'
 import { OpsError, toOpsError } from '../core/errors.js'
 import type { ExecRequest, ExitStatus, PtyRequest, RemoteProcess, ShellName } from '../core/types.js'
 import { initLine, type MarkNonces, makeNonce } from './pipe-lines.js'
@@ -36,13 +37,12 @@ const REFUSALS: Readonly<Record<number, string>> = {
   126: 'the image holds a shell that cannot be executed',
 }
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /**
  * Both sides make it; the one that comes second finds it. So neither waits for the other.
  * In a directory of its own, because busybox ash shows the file's name in its messages: it is called ash.
  */
 const MAKE_FIFO = [
-  `PATH=${PATH}`,
+  `PATH=${CLEAN_PATH}`,
   'for d in /dev/shm /tmp; do',
   '{ mkdir -m 700 "$d/$1"; mkfifo -m 600 "$d/$1/ash" || mknod -m 600 "$d/$1/ash" p; } 2>/dev/null; [ -p "$d/$1/ash" ] && break',
   'done',
@@ -69,7 +69,7 @@ const START_SHELL = [
   'has env || { rm -rf "$d"; exit 83; }',
   'h=$HOME; [ -n "$h" ] || h=/',
   // The agent may find a session's processes by this variable; without it, closing would leave some behind.
-  'm=; [ -n "$DOCKIN_EXEC" ] && m=DOCKIN_EXEC=$DOCKIN_EXEC',
+  'm=; [ -n "$DOCKIN_EXEC" ] && m=DOCKIN_EXEC=$DOCKIN_EXEC; [ -n "$DOCKIN_SESSION" ] && m="$m DOCKIN_SESSION=$DOCKIN_SESSION"',
   '[ -n "$a" ] || exec env -i HOME="$h" "$@" $m $c <"$f"',
   'set -- "$@" "DOCKIN_CWD=$PWD"; cd "$d" || exit 81',
   'exec env -i HOME="$h" "$@" $m $c $a',
@@ -77,39 +77,6 @@ const START_SHELL = [
 
 /** Opened for reading too, so that opening never waits; `cat` ends with the gateway's stream, and the shell with it. */
 const FEED_PIPE = [MAKE_FIFO, 'exec 3<>"$f"', 'exec cat >&3'].join('\n')
-
-const ALLOWED_ENV = /^(LANG|LC_[A-Z]+|TZ|COLORTERM)$/
-const FIXED_ENV: Readonly<Record<string, string>> = {
-  PATH,
-  SHELL: '/bin/false',
-  LESSSECURE: '1',
-  PAGER: 'cat',
-  MANPAGER: 'cat',
-  GIT_PAGER: 'cat',
-  EDITOR: '/bin/false',
-  VISUAL: '/bin/false',
-  HISTFILE: '',
-  INPUTRC: '/dev/null',
-  // A repository's own settings name programs that `git status` runs; these come after them (git-config, GIT_CONFIG_COUNT).
-  GIT_CONFIG_COUNT: '5',
-  GIT_CONFIG_KEY_0: 'core.fsmonitor',
-  GIT_CONFIG_VALUE_0: 'false',
-  GIT_CONFIG_KEY_1: 'core.hooksPath',
-  GIT_CONFIG_VALUE_1: '/dev/null',
-  GIT_CONFIG_KEY_2: 'core.alternateRefsCommand',
-  GIT_CONFIG_VALUE_2: 'true',
-  GIT_CONFIG_KEY_3: 'protocol.ext.allow',
-  GIT_CONFIG_VALUE_3: 'never',
-  GIT_CONFIG_KEY_4: 'safe.bareRepository',
-  GIT_CONFIG_VALUE_4: 'explicit',
-}
-
-/** The environment of a guarded shell: ours, and of the client's what is harmless. */
-export function cleanEnvironment(env: Readonly<Record<string, string>>, term: string): readonly string[] {
-  const asked = Object.entries(env).filter(([name, value]) => ALLOWED_ENV.test(name) && value.length <= 256 && /^[\x20-\x7e]*$/.test(value))
-  const named = /^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$/.test(term) ? term : 'dumb'
-  return Object.entries({ ...Object.fromEntries(asked), TERM: named, ...FIXED_ENV }).map(([name, value]) => `${name}=${value}`)
-}
 
 /**
  * Starts both execs at once and sends the first line.
@@ -121,7 +88,7 @@ export async function bootShell(parts: BootParts): Promise<Boot> {
   const fifoName = `.dockin-${randomBytes(16).toString('hex')}`
   const promptNonce = makeNonce()
   const readyNonces = { status: makeNonce(), end: makeNonce() }
-  const start = ['/bin/sh', '-c', START_SHELL, 'sh', fifoName, shells.join(' '), ...cleanEnvironment(env, pty.term)]
+  const start = ['/bin/sh', '-c', START_SHELL, 'sh', fifoName, shells.join(' '), ...environmentWords(cleanEnvironment(env, pty.term))]
   const [terminal, pipe] = await Promise.allSettled([
     exec({ argv: start, env: {}, pty }, signal),
     exec({ argv: ['/bin/sh', '-c', FEED_PIPE, 'sh', fifoName], env: {} }, signal),

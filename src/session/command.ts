@@ -1,4 +1,5 @@
 /** What is started in the container for a shell or an exec. */
+import { CLEAN_PATH, environmentWords } from '../core/clean-environment.js'
 import type { PtyRequest } from '../core/types.js'
 import { sttyArguments } from './tty-modes.js'
 
@@ -10,6 +11,19 @@ export function shellArgv(pty: PtyRequest | undefined): readonly string[] {
 /** An exec: the line belongs to the image's /bin/sh, as with sshd it belongs to the login shell. */
 export function execArgv(line: string, pty: PtyRequest | undefined): readonly string[] {
   return pty ? ['/bin/sh', '-c', `${modes(pty)}exec /bin/sh -c "$1"`, 'sh', line] : ['/bin/sh', '-c', line]
+}
+
+/** By these an executor finds the processes of an exec again; without them, closing would leave some behind. */
+const KEPT = ['DOCKIN_EXEC', 'DOCKIN_SESSION'].map((name) => `\${${name}+"${name}=$${name}"}`).join(' ')
+
+/**
+ * An exec whose line was vetted: the image's own variables could start programs that the line does not name, so it gets
+ * `environment` and HOME, as a guarded shell does. An image without env(1) is refused.
+ */
+export function vettedArgv(line: string, environment: Readonly<Record<string, string>>, pty: PtyRequest | undefined): readonly string[] {
+  const lacking = "echo 'dockin: refused: the image lacks env, without which a vetted line cannot be run in a clean environment' >&2; exit 254"
+  const script = `PATH=${CLEAN_PATH}; ${modes(pty)}command -v env >/dev/null 2>&1 || { ${lacking}; }; h=$HOME; exec env -i HOME="\${h:-/}" ${KEPT} "$@"`
+  return ['/bin/sh', '-c', script, 'sh', ...environmentWords(environment), '/bin/sh', '-c', line]
 }
 
 /**

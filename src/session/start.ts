@@ -1,7 +1,8 @@
 /** Starts what a session asks for: a plain shell, a guarded one, or a command line. */
+import { cleanEnvironment } from '../core/clean-environment.js'
 import { OpsError } from '../core/errors.js'
 import type { Allowed, ExecRequest, PtyRequest, RemoteProcess, Session } from '../core/types.js'
-import { execArgv, plainWords, shellArgv } from './command.js'
+import { execArgv, plainWords, shellArgv, vettedArgv } from './command.js'
 
 /** The directory against which an exec line's relative paths are vetted, and in which it therefore runs. */
 export const VETTED_CWD = '/'
@@ -27,30 +28,17 @@ export interface StartRequest {
   readonly guardedShell: GuardedShell | undefined
 }
 
-/** Encodings in which a byte of one character is never taken for another: what was vetted is what the shell reads. */
-const SAFE_LOCALE = /^(C|POSIX|(C|[a-z]{2,3}_[A-Z]{2})\.(UTF-8|utf-?8))$/
-/** A name of the time zone database; POSIX' ":path" form would open files. */
-const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z][A-Za-z0-9_+-]*){0,2}$/
-
-/** What a client may set where lines are vetted: in GBK a shell takes the backslash of "中\\;" for a part of the character. */
-export function vettedEnv(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => (name === 'TZ' ? ZONE_NAME : name === 'COLORTERM' ? /^[\w-]{1,32}$/ : SAFE_LOCALE).test(value)),
-  )
-}
-
 /** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST for a door that is not served */
 export function startProgram(request: StartRequest, signal: AbortSignal): Promise<RemoteProcess> {
   const { session, exec, grant } = request
-  const env = grant.commands ? vettedEnv(request.env) : request.env
+  const env = grant.commands ? cleanEnvironment(request.env, session.pty?.term) : request.env
   const options = { env, ...(session.pty && { pty: session.pty }) }
   if (session.door === 'sftp')
     throw new OpsError('BAD_REQUEST', 'sftp is not served', {
       detail: 'sftp is not served by this gateway yet; scp -O and rsync work where the image has them',
     })
-  // what was vetted for one directory runs in that directory: the image's own could turn `cat shadow` into another file
-  if (session.command !== undefined) return startLine(exec, session.command, { ...options, ...(grant.commands && { cwd: VETTED_CWD }) }, signal)
-  if (grant.commands) return startGuarded({ ...request, env }, signal)
+  if (session.command !== undefined) return startLine(exec, session.command, options, grant.commands !== undefined, signal)
+  if (grant.commands) return startGuarded(request, signal)
   return exec({ argv: shellArgv(session.pty), ...options }, signal).catch((error: unknown) => {
     throw noShell(error)
   })
@@ -67,15 +55,19 @@ async function startLine(
   exec: Exec,
   line: string,
   options: { env: Readonly<Record<string, string>>; pty?: PtyRequest },
+  isVetted: boolean,
   signal: AbortSignal,
 ): Promise<RemoteProcess> {
+  // what was vetted for one directory runs in that directory: the image's own could turn `cat shadow` into another file
+  const where = isVetted ? { cwd: VETTED_CWD } : {}
   try {
+    if (isVetted) return await exec({ argv: vettedArgv(line, options.env, options.pty), ...options, env: {}, ...where }, signal)
     return await exec({ argv: execArgv(line, options.pty), ...options }, signal)
   } catch (error) {
     if (!isMissingProgram(error)) throw error
     const words = plainWords(line)
     if (!words) throw noShell(error)
-    return exec({ argv: words, ...options }, signal)
+    return exec({ argv: words, ...options, ...where }, signal)
   }
 }
 

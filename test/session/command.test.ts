@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { execArgv, plainWords, shellArgv } from '../../src/session/command.js'
+import { cleanEnvironment } from '../../src/core/clean-environment.js'
+import { execArgv, plainWords, shellArgv, vettedArgv } from '../../src/session/command.js'
 import { sttyArguments } from '../../src/session/tty-modes.js'
 
 const pty = (modes: Record<string, number>) => ({ term: 'xterm', size: { columns: 80, rows: 24, widthPx: 0, heightPx: 0 }, modes })
@@ -25,6 +26,19 @@ test('an exec line reaches the shell whole, whatever it holds', () => {
     }),
     { numRuns: 40 },
   )
+})
+test('a vetted line gets the clean environment whatever the image sets, and keeps what its processes are found by', () => {
+  const image = { HOME: '/root', DOCKIN_EXEC: 'a b', LD_LIBRARY_PATH: '/evil', GIT_SSH_COMMAND: 'evil', PAGER: 'evil', PATH: '/nowhere' }
+  for (const terminal of [undefined, pty({})]) {
+    const argv = vettedArgv('printf \'%s\' "$HOME;$PWD"; env', cleanEnvironment({ LANG: 'C', GIT_PAGER: 'evil' }, terminal?.term), terminal)
+    const out = execFileSync(argv[0] as string, argv.slice(1), { encoding: 'utf8', env: image, cwd: '/', stdio: ['ignore', 'pipe', 'ignore'] })
+    assert.match(out, /^\/root;\//)
+    assert.match(out, /^DOCKIN_EXEC=a b$/m)
+    assert.match(out, /^GIT_PAGER=cat$/m)
+    assert.match(out, /^PATH=\/usr\/local\/sbin:/m)
+    assert.doesNotMatch(out, /evil|nowhere|DOCKIN_SESSION/)
+    assert.equal(/^TERM=xterm$/m.test(out), terminal !== undefined)
+  }
 })
 test('only a line that no shell would change counts as plain words', () => {
   assert.deepEqual(plainWords('  /pause --flag=1  x '), ['/pause', '--flag=1', 'x'])
