@@ -1,0 +1,185 @@
+/** A program in a pod over the WebSocket door, in Kubernetes' channel protocol (v5, v4), joined with streams of this side. */
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Readable, Writable } from 'node:stream'
+import { WebSocket } from 'ws'
+import { ERRORS, OpsError } from '../../core/errors.js'
+import type { ExitStatus, WindowSize } from '../../core/types.js'
+import { channelClosed, channelMessage, KUBE_CHANNEL, KUBE_V4, KUBE_V5, parseMessage, parseStatus, printResize } from '../../wire/kube-channel.js'
+import { WebSocketDuplex } from '../../wire/ws-duplex.js'
+import { type Connection, pathOf, problemOf } from '../api/connection.js'
+import { unreachable } from '../api/request.js'
+import { GatewayError } from '../problem.js'
+import { writeOut } from '../streams.js'
+
+export interface ExecAsk {
+  /** contract.md, "Address". */
+  readonly target: string
+  readonly container?: string | undefined
+  /** Empty: the shell that the target has; needs `tty`. */
+  readonly argv: readonly string[]
+  readonly tty: boolean
+  readonly stdin: boolean
+  readonly size?: WindowSize | undefined
+  readonly term?: string | undefined
+}
+
+export interface ExecEnds {
+  readonly stdin?: Readable
+  readonly stdout: Writable
+  readonly stderr: Writable
+  /** Calls back at each new size; answers the way to stop. */
+  readonly onResize?: (listener: (size: WindowSize) => void) => () => void
+}
+
+const PING_MS = 20_000
+const CLOSE_MS = 3000
+const MESSAGE_BYTES = 64 * 1024
+/** Linux numbers; the shells say 128 + n. */
+const SIGNALS: Readonly<Record<string, number>> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ILL: 4,
+  TRAP: 5,
+  ABRT: 6,
+  BUS: 7,
+  FPE: 8,
+  KILL: 9,
+  USR1: 10,
+  SEGV: 11,
+  USR2: 12,
+  PIPE: 13,
+  ALRM: 14,
+  TERM: 15,
+}
+
+/**
+ * Runs it to its end and answers the exit code to exit with.
+ * @param signal aborting cuts the connection; its reason is thrown
+ * @throws GatewayError when it was refused or the way broke
+ */
+export async function runOverWebSocket(connection: Connection, ask: ExecAsk, ends: ExecEnds, signal: AbortSignal): Promise<number> {
+  const { socket, protocol } = await openExec(connection, ask, signal)
+  const messages = new WebSocketDuplex(socket, { messages: true, pingMs: PING_MS })
+  const cut = (): void => {
+    messages.destroy()
+  }
+  signal.addEventListener('abort', cut, { once: true })
+  const input = new AbortController()
+  const stopResizes = ends.onResize?.((size) => {
+    if (messages.writable) messages.write(channelMessage(KUBE_CHANNEL.resize, printResize(size)))
+  })
+  if (ask.size) messages.write(channelMessage(KUBE_CHANNEL.resize, printResize(ask.size)))
+  const fed = ends.stdin && ask.stdin ? feed(ends.stdin, messages, protocol, input.signal) : Promise.resolve()
+  fed.catch(() => {}) // the other direction tells how it ended
+  try {
+    return codeOf(await drain(messages, ends))
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error instanceof OpsError ? new GatewayError(error.code, error.message, { cause: error }) : error
+  } finally {
+    signal.removeEventListener('abort', cut)
+    stopResizes?.()
+    input.abort()
+    messages.end()
+    setTimeout(cut, CLOSE_MS).unref()
+  }
+}
+
+/** @throws GatewayError with the gateway's own words when it does not upgrade */
+async function openExec(connection: Connection, ask: ExecAsk, signal: AbortSignal): Promise<{ socket: WebSocket; protocol: string }> {
+  const path = pathOf('/api/v1/exec', {
+    target: ask.target,
+    container: ask.container,
+    command: ask.argv,
+    stdin: ask.stdin,
+    stdout: true,
+    stderr: !ask.tty,
+    tty: ask.tty,
+    term: ask.tty ? ask.term : undefined,
+    columns: ask.tty ? ask.size?.columns : undefined,
+    rows: ask.tty ? ask.size?.rows : undefined,
+  })
+  const socket = await openWebSocket(connection, path, [KUBE_V5, KUBE_V4], signal)
+  return { socket, protocol: socket.protocol }
+}
+
+/** Opens a WebSocket of the API with the login of the connection. @throws GatewayError with the gateway's own words when it does not upgrade */
+export async function openWebSocket(connection: Connection, path: string, protocols: readonly string[], signal: AbortSignal): Promise<WebSocket> {
+  signal.throwIfAborted()
+  const { endpoint } = connection
+  const url = new URL(path, endpoint.server)
+  url.protocol = url.protocol.replace('http', 'ws')
+  const socket = new WebSocket(url, [...protocols], {
+    headers: { authorization: `Bearer ${await connection.token()}`, 'user-agent': 'dockin-cli' },
+    ...(endpoint.ca !== undefined && { ca: endpoint.ca }),
+    perMessageDeflate: false,
+    handshakeTimeout: 60_000,
+  })
+  // what arrives with the handshake's answer must wait for whoever reads
+  socket.once('open', () => socket.pause())
+  const refused = new Promise<never>((_, reject) => {
+    socket.once('unexpected-response', (_request, answer: IncomingMessage) => problemOf(answer).then(reject, reject))
+  })
+  refused.catch(() => {}) // raced below
+  const abort = (): void => socket.terminate()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([once(socket, 'open'), refused])
+    return socket
+  } catch (error) {
+    socket.on('error', () => {}) // terminate() says once more that it was not open
+    socket.terminate()
+    signal.throwIfAborted()
+    throw error instanceof GatewayError ? error : unreachable(endpoint, error)
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+async function feed(stdin: Readable, messages: WebSocketDuplex, protocol: string, stop: AbortSignal): Promise<void> {
+  const onData = (chunk: Buffer): void => {
+    for (let at = 0; at < chunk.length; at += MESSAGE_BYTES) {
+      if (!messages.writable) return
+      if (!messages.write(channelMessage(KUBE_CHANNEL.stdin, chunk.subarray(at, at + MESSAGE_BYTES)))) stdin.pause()
+    }
+  }
+  const onDrain = (): void => {
+    stdin.resume()
+  }
+  stdin.on('data', onData)
+  messages.on('drain', onDrain)
+  try {
+    // not for-await: leaving it would destroy a stdin that others read afterwards
+    await once(stdin, 'end', { signal: stop })
+    // v4 has no way to say it; the program there waits for the end of the connection
+    if (protocol === KUBE_V5 && messages.writable) messages.write(channelClosed(KUBE_CHANNEL.stdin))
+  } finally {
+    stdin.off('data', onData)
+    messages.off('drain', onDrain)
+    stdin.pause()
+  }
+}
+
+/** Reading one message after the other is the back-pressure: a slow terminal holds the program. */
+async function drain(messages: WebSocketDuplex, ends: ExecEnds): Promise<ExitStatus | OpsError> {
+  for await (const message of messages as AsyncIterable<Buffer>) {
+    const { channel, payload } = parseMessage(message)
+    if (payload.length === 0) continue
+    if (channel === KUBE_CHANNEL.stdout) await writeOut(ends.stdout, payload)
+    else if (channel === KUBE_CHANNEL.stderr) await writeOut(ends.stderr, payload)
+    else if (channel === KUBE_CHANNEL.error) return parseStatus(payload.toString())
+  }
+  return new OpsError('PROTOCOL_ERROR', 'the connection to the gateway ended before the exit status')
+}
+
+/** @throws GatewayError for anything but a program's own end */
+function codeOf(status: ExitStatus | OpsError): number {
+  if (status instanceof OpsError) {
+    const { text } = ERRORS[status.code]
+    const said = status.message === '' ? text : status.message
+    throw new GatewayError(status.code, said.startsWith(text) ? said : `${text}: ${said}`)
+  }
+  return status.kind === 'exited' ? status.code : 128 + (SIGNALS[status.signal] ?? 0)
+}
