@@ -1,5 +1,5 @@
 /** Commands of a line and a rule's list -> verdict. Pure; a white list is enforcement, a black list is a guard rail. */
-import type { CommandEntry, CommandRule, Confidence, Dialect } from '../core/types.js'
+import type { CommandEntry, CommandRule, Confidence, Demand, Dialect } from '../core/types.js'
 import { type Analysis, analyse, DEFAULT_LIMITS, type Invocation, type Limits } from './analyse.js'
 import { foldersAbove, intersects, tailBehindDots } from './disguise.js'
 import { isDenied } from './findings.js'
@@ -28,6 +28,8 @@ export interface SizeCheck {
 export interface Judgement {
   /** `incomplete`: an editor may ask for another line; every other door must take it for `deny`. */
   readonly verdict: 'allow' | 'deny' | 'incomplete'
+  /** The line would be allowed once this is met; the verdict is `deny` until then. */
+  readonly demand?: Demand
   /** One line for the user: the command and what was found. Set unless allowed. */
   readonly reason?: string
   /** The entry of the rule that matched, as the rule's author wrote it: `rm -r|R|recursive -f|force`. */
@@ -59,6 +61,8 @@ export function judge(line: string, rule: CommandRule, context: JudgeContext): J
   const sizes = sizeChecks(analysis, rule)
   const refusal = firstRefusal(analysis, rule) ?? (typeof sizes === 'string' ? { reason: sizes } : undefined)
   if (refusal || typeof sizes === 'string') return { verdict: 'deny', ...facts, sizeChecks: [], ...refusal }
+  const demand = firstDemand(analysis, rule)
+  if (demand) return { verdict: 'deny', ...facts, sizeChecks: sizes, ...demand }
   return { verdict: 'allow', ...facts, sizeChecks: sizes }
 }
 
@@ -83,15 +87,38 @@ function firstRefusal(analysis: Analysis, rule: CommandRule): Refusal | undefine
   return finding && { reason: `${finding.command}: ${finding.found}` }
 }
 
+/** What the rule lets run only after a question; approval, which asks more, goes first. */
+function firstDemand(analysis: Analysis, { confirm, approve }: CommandRule): (Refusal & { readonly demand: Demand }) | undefined {
+  const approval = approve && firstNamed(analysis, approve.entries, 'asks another person about')
+  if (approve && approval) return { ...approval, demand: { kind: 'approve', by: approve.by, withinMs: approve.withinMs } }
+  const confirmation = confirm && firstNamed(analysis, confirm, 'asks for a confirmation of')
+  return confirmation && { ...confirmation, demand: { kind: 'confirm' } }
+}
+function firstNamed(analysis: Analysis, entries: readonly CommandEntry[], does: string): Refusal | undefined {
+  for (const call of analysis.invocations) {
+    const found = namedBy(call, entries, analysis, does)
+    if (found) return found
+  }
+  for (const path of analysis.reads) {
+    const found = readNamed(path, entries, analysis, does)
+    if (found) return found
+  }
+  return undefined
+}
+
 // ---------------------------------------------------------------- black list
 
 function deniedBy(call: Invocation, rule: CommandRule, analysis: Analysis): Refusal | undefined {
-  for (const entry of rule.entries) {
+  return namedBy(call, rule.entries, analysis, 'denies')
+}
+/** @param does what the rule does with what the entries name */
+function namedBy(call: Invocation, entries: readonly CommandEntry[], analysis: Analysis, does: string): Refusal | undefined {
+  for (const entry of entries) {
     if (nameOf(entry) === call.name) {
       const presence = applies(entry, call, analysis)
-      if (presence === 'yes') return { reason: `${call.name}: this rule denies ${entryText(entry)}`, entry: entryText(entry) }
+      if (presence === 'yes') return { reason: `${call.name}: this rule ${does} ${entryText(entry)}`, entry: entryText(entry) }
       if (presence === 'maybe') {
-        const reason = `${call.name}: this rule denies ${entryText(entry)}, and an argument here is known only to the shell (${unclear(call)})`
+        const reason = `${call.name}: this rule ${does} ${entryText(entry)}, and an argument here is known only to the shell (${unclear(call)})`
         return { reason, entry: entryText(entry) }
       }
     } else if (entry.path.length > 0 && renamesFiles(call.name) && renames(call, entry.path, analysis)) {
@@ -175,19 +202,22 @@ function spellings(path: string, { directories }: Analysis): string[] {
 /** `<file` is what cat would read; the path rules of cat hold for it. */
 function readDenied(path: Arg, rule: CommandRule, analysis: Analysis): Refusal | undefined {
   if (rule.mode === 'allow') {
-    const cats = rule.entries.filter((entry) => nameOf(entry) === 'cat')
+    const cats = admitted(rule).filter((entry) => nameOf(entry) === 'cat')
     if (cats.length === 0 || cats.some((entry) => entry.path.length === 0)) return undefined
     return cats.some((entry) => everyPath([path], compileGlobs(entry.path), analysis))
       ? undefined
       : { reason: `redirection: this rule does not let a line read ${path.text}` }
   }
-  for (const entry of rule.entries) {
+  return readNamed(path, rule.entries, analysis, 'denies')
+}
+function readNamed(path: Arg, entries: readonly CommandEntry[], analysis: Analysis, does: string): Refusal | undefined {
+  for (const entry of entries) {
     if (nameOf(entry) !== 'cat' || entry.path.length === 0 || entry.flags.length > 0) continue
     const presence = pathPresence([path], entry.path, analysis, true)
-    if (presence === 'yes') return { reason: `redirection: this rule denies ${entryText(entry)}, and < reads the same file`, entry: entryText(entry) }
+    if (presence === 'yes') return { reason: `redirection: this rule ${does} ${entryText(entry)}, and < reads the same file`, entry: entryText(entry) }
     if (presence === 'maybe')
       return {
-        reason: `redirection: this rule denies ${entryText(entry)}, and the file here is known only to the shell (${path.text})`,
+        reason: `redirection: this rule ${does} ${entryText(entry)}, and the file here is known only to the shell (${path.text})`,
         entry: entryText(entry),
       }
   }
@@ -198,10 +228,14 @@ function readDenied(path: Arg, rule: CommandRule, analysis: Analysis): Refusal |
 
 function unlisted(call: Invocation, rule: CommandRule, analysis: Analysis): Refusal | undefined {
   if (call.free) return undefined
-  const entries = rule.entries.filter((entry) => nameOf(entry) === call.name)
+  const entries = admitted(rule).filter((entry) => nameOf(entry) === call.name)
   if (entries.length === 0) return { reason: `${call.name}: not among the commands that this rule allows` }
   if (entries.some((entry) => admits(entry, call, analysis))) return undefined
   return { reason: `${call.name}: this rule allows ${entries.map(entryText).join(' or ')} only` }
+}
+/** What is to be asked about is meant to run, or nobody would be asked. */
+function admitted({ entries, confirm = [], approve }: CommandRule): readonly CommandEntry[] {
+  return [...entries, ...confirm, ...(approve?.entries ?? [])]
 }
 /** An entry that speaks of arguments admits only what it surely covers. */
 function admits(entry: CommandEntry, call: Invocation, analysis: Analysis): boolean {

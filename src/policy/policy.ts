@@ -10,6 +10,7 @@ import { escapePeerText } from '../core/log.js'
 import {
   type Allowed,
   type CommandRule,
+  type Demand,
   type Dialect,
   type Door,
   type Identity,
@@ -32,6 +33,8 @@ export interface LineVerdict {
   /** Why not, in one line. */
   readonly reason?: string
   readonly analysis: LineAnalysis
+  /** Not allowed yet: what the line still needs. */
+  readonly demand?: Demand
 }
 
 interface CompiledPlace {
@@ -160,8 +163,10 @@ function decideRun(rule: Rule, question: Question & { kind: 'run' }, judge: Judg
   if (!judge) return refused(rule, 'the command line cannot be vetted here')
   const judgement = judgeSafely(judge, rule.commands, question)
   if (typeof judgement === 'string') return refused(rule, judgement)
-  const { allow, reason, analysis } = judgement
-  return allow === true ? { ...granted(rule), analysis } : { ...refused(rule, reason ?? 'the rule forbids this command line'), analysis }
+  const { allow, reason, analysis, demand } = judgement
+  return allow === true
+    ? { ...granted(rule), analysis }
+    : { ...refused(rule, reason ?? 'the rule forbids this command line'), analysis, ...(demand && { demand }) }
 }
 /** A judge that fails has not allowed anything. */
 function judgeSafely(judge: Judge, commands: CommandRule, { line, dialect, cwd }: Question & { kind: 'run' }): LineVerdict | string {

@@ -4,9 +4,9 @@
  * which key of which rule is wrong.
  */
 import { z } from 'zod'
-import type { CommandRule, FileRule, FileType, ShellName } from '../core/types.js'
+import type { Approvers, CommandRule, Dialect, FileRule, FileType, Role, ShellName } from '../core/types.js'
 import { DOORS, type Door } from '../core/types.js'
-import { parseSize } from '../core/units.js'
+import { parseDuration, parseSize } from '../core/units.js'
 
 /** Who may do what, where, and through which doors. First match wins, no match refuses. */
 export interface Rule {
@@ -27,6 +27,20 @@ export interface Rule {
   readonly files?: FileRule
   /** Told to whom the rule refuses: whom to ask. */
   readonly message?: string
+  /** Lines with the answer that the rule's author expects; `opserver check` and `opsctl rules test` ask them. */
+  readonly examples?: Examples
+}
+export interface Examples {
+  readonly allow: readonly Example[]
+  readonly deny: readonly Example[]
+  /** Lines that wait for the pod's name or another person. */
+  readonly ask: readonly Example[]
+}
+/** A line; as if typed in `cwd` ("/" by default) to a shell of `dialect` (bash by default). */
+export interface Example {
+  readonly line: string
+  readonly cwd?: string
+  readonly dialect?: Dialect
 }
 
 /** A set of containers: one glob of each field must match, and every label. Fields left out match everything. */
@@ -38,6 +52,7 @@ export interface Place {
   readonly labels: Readonly<Record<string, readonly string[]>>
 }
 
+const ROLES = ['user', 'auditor', 'admin'] as const satisfies readonly Role[]
 const SHELLS = ['bash', 'dash', 'ash'] as const satisfies readonly ShellName[]
 
 /** Text that a rule shows to people: no control characters, which could redraw a terminal or forge a log line. */
@@ -103,11 +118,34 @@ const entry = z
   ])
   .transform((value) => (typeof value === 'string' ? { cmd: value, flags: [], path: [] } : value))
 
+/** How long a line waits for another person. */
+const DEFAULT_APPROVE_MS = 5 * 60_000
+const approveWithin = z.string('must be a duration like 5m').transform((text, context) => {
+  try {
+    const ms = parseDuration(text)
+    if (ms >= 1000 && ms <= 24 * 3_600_000) return ms
+    context.addIssue({ code: 'custom', message: 'must be at least 1s and at most 24h' })
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+  }
+  return z.NEVER
+})
 const allowOrDeny = z.enum(['allow', 'deny']).default('deny')
+const names = z.array(z.string().min(1, 'must not be empty')).exactOptional()
+const approvers = z
+  .strictObject({ users: names, groups: names, roles: z.array(z.enum(ROLES)).exactOptional() })
+  .refine((value) => [value.users, value.groups, value.roles].flat().some(Boolean), { ...anyMap, error: 'must name users, groups or roles' })
+  .transform(({ users, groups, roles }): Approvers => ({ users: users ?? [], groups: groups ?? [], roles: roles ?? [] }))
+const entries = z.array(entry).exactOptional()
+
 const commands = z
   .strictObject({
-    deny: z.array(entry).exactOptional(),
-    allow: z.array(entry).exactOptional(),
+    deny: entries,
+    allow: entries,
+    confirm: entries,
+    approve: entries,
+    approvers: approvers.default({ users: [], groups: [], roles: ['admin'] }),
+    approveWithin: approveWithin.default(DEFAULT_APPROVE_MS),
     opaque: allowOrDeny,
     escape_capable: allowOrDeny,
     editLimit: size.exactOptional(),
@@ -116,7 +154,10 @@ const commands = z
       .min(1, 'must name at least one shell')
       .default([...SHELLS]),
   })
-  .refine((value) => (value.deny === undefined) !== (value.allow === undefined), { ...anyMap, error: 'must have either "deny" or "allow", and not both' })
+  .refine((value) => !(value.deny && value.allow) && (value.deny ?? value.allow ?? value.confirm ?? value.approve) !== undefined, {
+    ...anyMap,
+    error: 'must have either "deny" or "allow", and not both',
+  })
   .transform(
     (value): CommandRule => ({
       mode: value.allow ? 'allow' : 'deny',
@@ -125,8 +166,26 @@ const commands = z
       escapeCapable: value.escape_capable === 'allow',
       ...(value.editLimit !== undefined && { editLimit: value.editLimit }),
       shells: value.shell,
+      ...(value.confirm && value.confirm.length > 0 && { confirm: value.confirm }),
+      ...(value.approve && value.approve.length > 0 && { approve: { entries: value.approve, by: value.approvers, withinMs: value.approveWithin } }),
     }),
   )
+
+const lineText = z.string().min(1, 'must not be empty').max(4096, 'must be at most 4096 characters')
+const example = z
+  .union([
+    lineText,
+    z.strictObject({
+      line: lineText,
+      cwd: z.string().regex(/^\//, 'must be absolute').exactOptional(),
+      dialect: z.enum(['bash', 'posix']).exactOptional(),
+    }),
+  ])
+  .transform((value): Example => (typeof value === 'string' ? { line: value } : value))
+/** Lines that the rule must let run, and lines that it must not; a line that asks first counts as neither but stands under `ask`. */
+const examples = z
+  .strictObject({ allow: z.array(example).default([]), deny: z.array(example).default([]), ask: z.array(example).default([]) })
+  .transform((value): Examples => value)
 
 const FILE_TYPES = ['file', 'directory', 'symlink', 'hardlink'] as const satisfies readonly FileType[]
 const absoluteGlob = glob.regex(/^[/*?[]/, 'must start with "/" or "*": paths are compared in absolute form')
@@ -147,7 +206,6 @@ const files = z
   })
   .transform(({ paths, ...rest }): FileRule => ({ ...rest, denyPaths: paths.deny, ...(paths.allow && { allowPaths: paths.allow }) }))
 
-const names = z.array(z.string().min(1, 'must not be empty')).exactOptional()
 const who = z
   .strictObject({ users: names, groups: names })
   .refine((value) => [value.users, value.groups].flat().some(Boolean), { ...anyMap, error: 'must name users or groups: users: ["*"] means everyone' })
@@ -163,6 +221,7 @@ export const ruleSchema = z
       .min(1, 'must name at least one door')
       .default([...DOORS]),
     commands: commands.exactOptional(),
+    examples: examples.exactOptional(),
     files: files.exactOptional(),
     message: shownText(500).exactOptional(),
   })
