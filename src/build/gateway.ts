@@ -4,7 +4,7 @@ import type { Config } from '../config/values.js'
 import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import { Scope } from '../core/scope.js'
-import type { Identity, Interceptor, Policy, Target } from '../core/types.js'
+import type { AuditSink, Identity, Interceptor, Policy, Target } from '../core/types.js'
 import { healthRoutes, metricsRoute, type ReadyCheck } from '../http/health.js'
 import { createMetrics } from '../http/metrics.js'
 import { type HttpServer, startHttpServer } from '../http/server.js'
@@ -21,7 +21,9 @@ import { PodResolver } from '../target/resolver.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { guardedShells } from './guard.js'
+import { refusalEvent } from './ssh-refusals.js'
 import { buildInterceptors } from './stages.js'
+import { transferServers } from './transfer.js'
 
 export interface Gateway {
   readonly ssh: { readonly host: string; readonly port: number }
@@ -72,6 +74,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     registry,
     pick: (client, listings, pty, signal) => pick(client, listings, pty, signal, { onChange: (changed) => resolver.onChange(changed) }),
     onGone: (target, gone) => resolver.onGone(target, gone),
+    transfer: transferServers(policy, audit, log),
     guardedShell: guardedShells(policy, audit),
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
@@ -81,6 +84,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     config,
     log,
     entrance,
+    audit,
     createLogin({ directory: createDirectory(config.users), audit, onAuditFailure: config.audit.onFailure, log, limits: config.login }),
   )
   scope.add(ssh)
@@ -133,7 +137,7 @@ function sees(policy: Policy): (identity: Identity, target: Target) => boolean {
   return (identity, target) => policy.decide({ kind: 'see', identity, target }).allow
 }
 
-async function startSsh(config: Config, log: Logger, entrance: Entrance, login: ReturnType<typeof createLogin>): Promise<SshServer> {
+async function startSsh(config: Config, log: Logger, entrance: Entrance, audit: AuditSink, login: ReturnType<typeof createLogin>): Promise<SshServer> {
   const { ssh } = config
   const hostKeys = await loadHostKeys(ssh.hostKeys)
   for (const { path, type, fingerprint, created } of hostKeys) log.info({ path, type, fingerprint, created }, 'ssh.hostkey')
@@ -142,6 +146,7 @@ async function startSsh(config: Config, log: Logger, entrance: Entrance, login: 
     hostKeys,
     login,
     open: (request, client) => entrance.open(request, client),
+    refused: (refusal) => void audit.write(refusalEvent(refusal)).catch((error: unknown) => log.error({ error }, 'audit.write')),
     limits: { connections: ssh.maxConnections, connectionsPerAddress: ssh.maxConnectionsPerAddress, attempts: ssh.maxAuthAttempts },
     timeouts: {
       loginMs: ssh.loginGraceTimeMs,

@@ -157,6 +157,8 @@ export interface RemoteProcess {
   kill(signal: string): void
   /** Ends the program and everything it started, then the streams. May be called twice; never rejects. */
   close(): Promise<void>
+  /** More for `session.close`: counts of a process that is part of the gateway, such as a file server. */
+  facts?(): Readonly<Record<string, string | number>>
 }
 
 /** Starts programs in targets of one cluster. */

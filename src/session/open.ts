@@ -30,7 +30,9 @@ import {
 import { endOf, Journal } from './journal.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
+import { readRsync } from './rsync.js'
 import { type GuardedShell, startProgram, VETTED_CWD } from './start.js'
+import { filesOf, isServedTransfer, refuseUnheldRsync, refuseWithoutFiles, type StartTransfer } from './transfer.js'
 
 /** What a door asks for. */
 export interface OpenRequest {
@@ -40,6 +42,8 @@ export interface OpenRequest {
   readonly address: string
   /** For exec, scp and rsync: the command line as the client sent it. */
   readonly command?: string
+  /** For scp and rsync: the words of `command`, which needs no shell to be known. */
+  readonly words?: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly pty?: PtyRequest
   /** One id over the sessions of a batch; it stands in every event of this one. */
@@ -71,6 +75,8 @@ export interface EntranceParts {
   /** Calls back when the pod of `target` is deleted or replaced. Returns the way to stop listening. */
   readonly onGone: (target: Target, gone: () => void) => () => void
   readonly guardedShell?: GuardedShell
+  /** Serves sftp and scp; without it they are refused. */
+  readonly transfer?: StartTransfer
   readonly log: Logger
   /** Longest life of a session; undefined means none. */
   readonly maxSessionMs?: number
@@ -128,7 +134,9 @@ class Run {
 
   constructor(parts: EntranceParts, request: OpenRequest, client: ClientEnd) {
     this.#parts = parts
-    this.#request = request
+    // a file server has no terminal, whatever its client asked for
+    const { pty, ...rest } = request
+    this.#request = pty && !isServedTransfer(request.door) ? request : rest
     this.#client = client
     this.#log = parts.log.child({ session: this.#id, user: request.identity.user })
     this.#journal = new Journal(parts.audit, this.#log, this.#id, request.identity, request.door, request.batch)
@@ -142,11 +150,15 @@ class Run {
     this.#journal.aim(target)
     const grant = policy.decide({ kind: 'open', identity, target, door })
     if (!grant.allow) throw refusal('POLICY_REFUSED', grant)
-    if (door === 'scp' || door === 'rsync') refuseLimitedFiles(grant)
+    if (isServedTransfer(door)) refuseWithoutFiles(grant)
+    if (door === 'rsync') refuseUnheldRsync(grant, readRsync(this.#request.words ?? []))
     const unavailable = audit.unavailable()
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
+    // scp's line starts no program: each file is decided on its own
     const verdict =
-      command === undefined ? undefined : measurable(policy.decide({ kind: 'run', identity, target, door, line: command, dialect: 'posix', cwd: VETTED_CWD }))
+      command === undefined || door === 'scp'
+        ? undefined
+        : measurable(policy.decide({ kind: 'run', identity, target, door, line: command, dialect: 'posix', cwd: VETTED_CWD }))
     // both go into one commit of the log, and both must rest before anything starts
     await Promise.all([this.#journal.opened(grant.rule, pty), verdict && this.#journal.vetted(command ?? '', verdict)])
     if (verdict && !verdict.allow) throw refusal('COMMAND_REFUSED', verdict)
@@ -190,7 +202,7 @@ class Run {
   }
 
   async #run(session: Session, grant: Allowed, stages: Stage[]): Promise<ExitStatus> {
-    const { interceptors, executor, guardedShell } = this.#parts
+    const { interceptors, executor, guardedShell, transfer } = this.#parts
     const { target } = session
     let isRelaying = false
     try {
@@ -202,10 +214,20 @@ class Run {
       const cluster = executor(target.cluster)
       if (!cluster) throw new OpsError('TARGET_UNREACHABLE', `cluster "${target.cluster}" is not configured`)
       const remote = await startProgram(
-        { session, grant, guardedShell, env: this.#request.env, exec: (request, signal) => cluster.exec(target, request, signal) },
+        {
+          session,
+          grant,
+          guardedShell,
+          transfer,
+          env: this.#request.env,
+          exec: (request, signal) => cluster.exec(target, request, signal),
+          files: (signal) => filesOf(cluster, target, signal),
+          ...(this.#request.words && { words: this.#request.words }),
+        },
         this.#ending(),
       )
       this.#via = remote.via
+      if (remote.facts) stages.push({ name: 'process', facts: () => remote.facts?.() ?? {} })
       this.#journal.started(remote.via)
       this.#request.observer?.started?.(remote.via)
       this.#client.subscribe({ resize: (size) => this.#journal.resized(size) })
@@ -274,18 +296,6 @@ class Run {
   #ending(): AbortSignal {
     return AbortSignal.any([this.#switch.signal, this.#client.gone])
   }
-}
-
-/**
- * scp and rsync run in the image, where this gateway does not see the files: a rule that limits files cannot be held to there.
- * @throws OpsError FILE_REFUSED
- */
-function refuseLimitedFiles({ rule, files }: Allowed): void {
-  if (!files) return
-  const isOpen = files.upload && files.download && files.denyPaths.length === 0 && files.maxUpload === undefined && files.maxDownload === undefined
-  if (isOpen) return
-  const detail = `the rule limits files, and this door cannot be held to that; rule ${rule}`
-  throw new OpsError('FILE_REFUSED', `open refused: rule "${rule}" limits files`, { detail })
 }
 
 /** A line that is allowed only below a file size cannot be measured on its way into an exec: it is refused. */

@@ -1,8 +1,10 @@
 /** Starts what a session asks for: a plain shell, a guarded one, or a command line. */
 import { cleanEnvironment } from '../core/clean-environment.js'
 import { OpsError } from '../core/errors.js'
+import type { FileAccess } from '../core/files.js'
 import type { Allowed, ExecRequest, PtyRequest, RemoteProcess, Session } from '../core/types.js'
 import { execArgv, plainWords, shellArgv, vettedArgv } from './command.js'
+import { isServedTransfer, noRsync, type StartTransfer, startTransfer } from './transfer.js'
 
 /** The directory against which an exec line's relative paths are vetted, and in which it therefore runs. */
 export const VETTED_CWD = '/'
@@ -26,17 +28,25 @@ export interface StartRequest {
   readonly grant: Allowed
   readonly exec: Exec
   readonly guardedShell: GuardedShell | undefined
+  /** Doors scp and rsync: the words of the line. */
+  readonly words?: readonly string[]
+  /** @throws OpsError BAD_REQUEST where no way leads to the container's files */
+  readonly files: (signal: AbortSignal) => Promise<FileAccess>
+  readonly transfer: StartTransfer | undefined
 }
 
-/** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST for a door that is not served */
+/** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST where files are not served */
 export function startProgram(request: StartRequest, signal: AbortSignal): Promise<RemoteProcess> {
   const { session, exec, grant } = request
   const env = grant.commands ? cleanEnvironment(request.env, session.pty?.term) : request.env
   const options = { env, ...(session.pty && { pty: session.pty }) }
-  if (session.door === 'sftp')
-    throw new OpsError('BAD_REQUEST', 'sftp is not served', {
-      detail: 'sftp is not served by this gateway yet; scp -O and rsync work where the image has them',
+  if (isServedTransfer(session.door)) return startTransfer(session, request.words, request.files, request.transfer, signal)
+  if (session.door === 'rsync' && request.words && !grant.commands) {
+    // the words of rsync's line need no shell, so it runs without one
+    return exec({ argv: request.words, ...options }, signal).catch((error: unknown) => {
+      throw noRsync(error)
     })
+  }
   if (session.command !== undefined) return startLine(exec, session.command, options, grant.commands !== undefined, signal)
   if (grant.commands) return startGuarded(request, signal)
   return exec({ argv: shellArgv(session.pty), ...options }, signal).catch((error: unknown) => {

@@ -227,7 +227,6 @@ export class VettedFiles implements FileAccess {
 
   /** Nothing is cut off before it is known that the file is the one that was decided about. */
   async #openSafely({ path, rule, facts }: Cleared, mode: OpenMode, change: FileChange | undefined): Promise<FileHandle> {
-    if (mode.create) await this.#refuseDangling(path)
     const handle = await this.#files.open(path, { ...mode, truncate: false }, change)
     try {
       if (!(await this.#files.realpath(path)).equals(path)) {
@@ -240,15 +239,6 @@ export class VettedFiles implements FileAccess {
       await handle.close().catch(() => undefined) // the first failure is the one to tell
       throw error
     }
-  }
-
-  /** A link that leads nowhere was not resolved: creating a file through it would make one where nobody looked. */
-  async #refuseDangling(path: FilePath): Promise<void> {
-    const kind = await this.#files.lstat(path).then(
-      (attributes) => attributes.kind,
-      () => undefined,
-    )
-    if (kind === 'symlink') throw new FileError('NO_SUCH_FILE', 'a link that leads nowhere is not written through')
   }
 
   async #askSize({ path, facts }: Cleared, bytes: number): Promise<void> {
