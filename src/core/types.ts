@@ -505,6 +505,84 @@ export interface AuditFilter {
   readonly limit?: number
 }
 
+// ---------------------------------------------------------------- finding what rested
+
+/** A part of a long answer. Cursors are opaque: they stay good while events arrive, and say where the next part begins. */
+export interface PageRequest {
+  /** `next` of the part before. @throws OpsError BAD_REQUEST when it is none */
+  readonly cursor?: string
+  /** Most items in one part; 100. */
+  readonly limit?: number
+  /** "newest" by default. */
+  readonly order?: 'newest' | 'oldest'
+}
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** Absent when nothing follows. */
+  readonly next?: string
+}
+export interface EventFilter extends Omit<AuditFilter, 'after' | 'limit'>, PageRequest {
+  /** Of commands and transfers. */
+  readonly verdict?: 'allow' | 'deny' | 'approved' | 'refused'
+  readonly batch?: string
+}
+export type SessionState = 'live' | 'ended' | 'refused'
+export interface SessionFilter extends PageRequest {
+  readonly user?: string
+  /** Matches `cluster/namespace/pod/container` by substring. */
+  readonly target?: string
+  readonly door?: Door
+  readonly state?: SessionState
+  /** Of the start. */
+  readonly from?: Date
+  readonly to?: Date
+  /** In any event of the session: command lines, paths, reasons. */
+  readonly text?: string
+  readonly batch?: string
+}
+/** One session as its events tell it. */
+export interface SessionSummary {
+  readonly id: string
+  /** `live`: opened and not closed, as far as the log tells; whoever knows the running sessions corrects it. */
+  readonly state: SessionState
+  readonly user: string
+  /** HOST:PORT. */
+  readonly from: string
+  readonly door: Door
+  /** Absent when the address of a refused session named none. */
+  readonly target?: NonNullable<EventSubject['target']>
+  /** What a refused session asked for. */
+  readonly address?: string
+  readonly rule?: string
+  /** RFC 3339, as `StoredEvent.time`. */
+  readonly startedAt: string
+  readonly endedAt?: string
+  readonly ms?: number
+  readonly exit?: number
+  readonly reason?: string
+  readonly via?: string
+  readonly bytesIn?: number
+  readonly bytesOut?: number
+  readonly pty?: { readonly term: string; readonly columns: number; readonly rows: number }
+  /** Path below dataDir. */
+  readonly recording?: string
+  readonly recordingSha256?: string
+  /** How many `command` events, how many of them denied or refused, how many `file` events. */
+  readonly commands: number
+  readonly denied: number
+  readonly files: number
+  readonly batch?: string
+  /** The last `admin` event `session.review` on it. */
+  readonly review?: { readonly by: string; readonly at: string; readonly note: string }
+}
+/** Finds events and sessions, by an index beside the log or by reading it. */
+export interface AuditSearch {
+  events(filter: EventFilter, signal?: AbortSignal): Promise<Page<StoredEvent>>
+  sessions(filter: SessionFilter, signal?: AbortSignal): Promise<Page<SessionSummary>>
+  /** One session by its id; undefined when no event names it. */
+  session(id: string, signal?: AbortSignal): Promise<SessionSummary | undefined>
+}
+
 /** Bytes that must rest: one recording. */
 export interface TapeStore {
   /** Opens a recording for `session`; refuses when it exists. @throws OpsError RECORDING_FAILED */
