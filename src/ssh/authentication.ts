@@ -21,6 +21,8 @@ export interface AuthenticationParts {
   readonly log: Logger
   /** Aborted when the client leaves or runs out of time. */
   readonly signal: AbortSignal
+  /** Told of an attempt that `login` never saw; it tells of the others itself. */
+  readonly refused: (refusal: { readonly user: string; readonly method: string; readonly reason: string }) => void
   /** Called before the client is told of its success, so that a channel it opens at once finds its identity. */
   accepted(identity: Identity, address: string): void
   /** The client has used up its attempts, or is locked out: end the connection with this text. */
@@ -90,7 +92,13 @@ export class Authentication {
   }
 
   #refuse(context: Ssh2AuthContext, reason: string): LoginAnswer {
-    this.#parts.log.info({ method: context.method, user: escapePeerText(context.username, 64), reason }, 'ssh.login.refused')
+    const refusal = {
+      user: escapePeerText(splitLoginName(context.username.slice(0, MAX_NAME_CHARS)).user, 64),
+      method: escapePeerText(context.method, 64),
+      reason,
+    }
+    this.#parts.log.info(refusal, 'ssh.login.refused')
+    this.#parts.refused(refusal)
     return { kind: 'refused', reason, locked: false }
   }
 

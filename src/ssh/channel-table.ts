@@ -21,6 +21,8 @@ export interface ChannelTableParts {
   refusal(): string | undefined
   /** Starts the session; the client has been told that its request was granted. */
   start(channel: Channel, start: Start): void
+  /** Told once of each `what` ('direct-tcpip', 'tcpip-forward', …). */
+  forwardingRefused(what: string, reason: string): void
   /** The client broke the protocol. */
   violated(what: string): void
   /** The number of channels has changed. */
@@ -51,6 +53,7 @@ export class ChannelTable {
   readonly #parts: ChannelTableParts
   readonly #channels = new Map<number, Channel>()
   #noMoreSessions = false
+  readonly #forwardingTold = new Set<string>()
 
   constructor(parts: ChannelTableParts) {
     this.#parts = parts
@@ -102,6 +105,7 @@ export class ChannelTable {
     const refusal = this.#openRefusal(info)
     if (refusal) {
       this.#parts.log.info({ type: escapePeerText(info.type, 64), reason: refusal.text }, 'ssh.channel.refused')
+      if (refusal.text === FORWARDING) this.#tellForwarding(info.type)
       this.#parts.host.send((protocol) => protocol.channelOpenFail(info.sender, refusal.code, refusal.text))
       return
     }
@@ -162,11 +166,20 @@ export class ChannelTable {
     if (start) this.#parts.start(channel, start)
   }
 
+  #tellForwarding(what: string): void {
+    if (this.#forwardingTold.has(what)) return
+    this.#forwardingTold.add(what)
+    this.#parts.forwardingRefused(what, FORWARDING)
+  }
+
   /** Nothing may be forwarded, so every request but one is refused; keepalives expect just that (RFC 4254 s4). */
   #globalRequest(name: string, wantReply: boolean): void {
     const granted = name === 'no-more-sessions@openssh.com'
     if (granted) this.#noMoreSessions = true
-    if (name === 'tcpip-forward' || name === 'streamlocal-forward@openssh.com') this.#parts.log.info({ type: name, reason: FORWARDING }, 'ssh.request.refused')
+    if (name === 'tcpip-forward' || name === 'streamlocal-forward@openssh.com') {
+      this.#parts.log.info({ type: name, reason: FORWARDING }, 'ssh.request.refused')
+      this.#tellForwarding(name)
+    }
     if (wantReply) this.#parts.host.send((protocol) => (granted ? protocol.requestSuccess() : protocol.requestFailure()))
   }
 }

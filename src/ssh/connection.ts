@@ -10,7 +10,7 @@ import { Governor } from './governor.js'
 import { WindowPool } from './input-lane.js'
 import type { SshLimits, SshTimeouts } from './limits.js'
 import { Rekey } from './rekey.js'
-import type { ChannelRequest, Start } from './request.js'
+import type { ChannelRequest, SshRefusal, Start } from './request.js'
 import { DISCONNECT, type Ssh2AuthContext, type Ssh2Client, type Ssh2Library, type Ssh2Protocol } from './transport.js'
 
 /** Replies that ssh2 may hold back during one key exchange before the client is taken for a flood. */
@@ -30,6 +30,8 @@ export interface ConnectionParts {
   readonly open: (request: ChannelRequest, client: ClientEnd) => Promise<void>
   /** Why no new channel may open, such as a drain. */
   refusal(): string | undefined
+  /** Told of what was refused outside of `login` and `open`. */
+  refused(refusal: SshRefusal): void
   loggedIn(): void
   /** The number of channels has changed. */
   channelsChanged(): void
@@ -76,6 +78,7 @@ export class Connection {
       log: parts.log,
       refusal: () => (this.#identity ? parts.refusal() : 'not logged in'),
       start: (channel, start) => this.#start(channel, start),
+      forwardingRefused: (what, reason) => parts.refused({ kind: 'forwarding', from: parts.from, user: this.#identity?.user, what, reason }),
       violated: (what) => this.end(DISCONNECT.protocolError, what),
       changed: () => parts.channelsChanged(),
     })
@@ -134,6 +137,7 @@ export class Connection {
       limits: this.#parts.limits,
       log: this.#log,
       signal: this.#loginAbort.signal,
+      refused: (refusal) => this.#parts.refused({ kind: 'login', from: this.#parts.from, ...refusal }),
       accepted: (identity, address) => this.#accepted(identity, address),
       exhausted: (text) => this.end(DISCONNECT.noMoreAuthMethods, text),
     })

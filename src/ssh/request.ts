@@ -1,5 +1,5 @@
 /** What a client asked for, once it is known who it is. */
-import type { Identity, PtyRequest } from '../core/types.js'
+import type { Identity, PeerAddress, PtyRequest } from '../core/types.js'
 
 export interface ChannelRequest {
   readonly door: 'shell' | 'exec' | 'sftp' | 'scp' | 'rsync'
@@ -16,6 +16,14 @@ export interface ChannelRequest {
   /** One per TCP connection: sessions of a ControlMaster share it. */
   readonly connectionId: string
 }
+
+/**
+ * What was refused before there was a session that could tell of it, for the audit. A client cannot flood it: attempts are
+ * limited, and a connection tells of each kind of forwarding once.
+ */
+export type SshRefusal =
+  | { readonly kind: 'login'; readonly from: PeerAddress; readonly user: string; readonly method: string; readonly reason: string }
+  | { readonly kind: 'forwarding'; readonly from: PeerAddress; readonly user: string | undefined; readonly what: string; readonly reason: string }
 
 /** The part that the channel itself says. */
 export type Start = Pick<ChannelRequest, 'door' | 'command' | 'words'>

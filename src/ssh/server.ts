@@ -11,7 +11,7 @@ import { loadSsh2 } from './hardening/load.js'
 import type { HostKey } from './host-keys.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, type SshLimits, type SshTimeouts } from './limits.js'
 import { refuse } from './refuse.js'
-import type { ChannelRequest } from './request.js'
+import type { ChannelRequest, SshRefusal } from './request.js'
 import { selfCheck } from './self-check.js'
 import { DISCONNECT, type Ssh2Client, type Ssh2Library, type Ssh2Server } from './transport.js'
 
@@ -31,6 +31,8 @@ export interface SshServerParts {
   readonly login: Login
   /** Runs one session to its end; tells the client itself, through `client.finish`. Must not reject. */
   readonly open: (request: ChannelRequest, client: ClientEnd) => Promise<void>
+  /** Told of what was refused outside of `login` and `open`. Must not throw. */
+  readonly refused?: (refusal: SshRefusal) => void
   /** DEFAULT_LIMITS for what is absent. */
   readonly limits?: Partial<SshLimits>
   /** DEFAULT_TIMEOUTS for what is absent. */
@@ -218,6 +220,7 @@ class Entrance implements SshServer {
       timeouts: this.#timeouts,
       log: this.#parts.log.child({ connection: arrival.id, from: from.host }),
       refusal: () => (this.#draining ? DRAINING : undefined),
+      refused: (refusal) => this.#parts.refused?.(refusal),
       loggedIn: () => this.#admission.loggedIn(arrival),
       channelsChanged: () => this.#draining && this.#endIfIdle(arrival),
     })

@@ -41,6 +41,12 @@ for (const via of ['agent', 'apiserver'] as const) {
       assert.deepEqual([stdout.toString(), stderr], ['out\n', 'err\n'])
     })
 
+    test('a line of 100 kB runs whole', async () => {
+      const word = 'x'.repeat(100_000)
+      const { stdout, code, stderr } = await world.ssh('alice+web-0.shop.a', `printf %s ${word} | wc -c`)
+      assert.deepEqual([stdout.toString(), code], ['100000\n', 0], stderr)
+    })
+
     test('300 MB go in whole, and end-of-file reaches the program', async () => {
       const bytes = randomBytes(1_000_000)
       const hash = createHash('sha256')

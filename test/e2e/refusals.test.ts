@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { kubeconfigOf, needs } from '../support/need.js'
-import { stopProgram, until, World } from '../support/world.js'
+import { run, stopProgram, until, World } from '../support/world.js'
 
 const skip = needs.cluster('a') || needs.cluster('b') || needs.program('ssh')
 const kubectl = (...args: string[]): string => execFileSync('kubectl', ['--kubeconfig', kubeconfigOf('a'), ...args], { encoding: 'utf8' })
@@ -71,6 +71,16 @@ describe('refusals', { skip }, () => {
     const shell = await world.ssh('alice+t-static.default.a', 'echo $HOME')
     assert.equal(shell.code, 127)
     assert.match(line(shell.stderr), /no shell/)
+  })
+  test('a port forward that was refused, and a login name that is too long, are in the audit', async () => {
+    const forward = await run('ssh', [...world.options(), '-p', String(world.sshPort), '-l', 'alice', '-W', '127.0.0.1:22', '127.0.0.1'])
+    assert.equal(forward.code, 255)
+    await world.ssh(`${'a'.repeat(600)}+web-0`, 'true')
+    await until('both are told', () => {
+      const events = world.events()
+      const forwarded = events.some((event) => event.type === 'session.refused' && event.user === 'alice' && /^direct-tcpip: .*does not forward/.test(event.reason))
+      return forwarded && events.some((event) => event.type === 'login.refused' && event.reason === 'the login name is too long')
+    })
   })
   test('a pod deleted in use ends the session within seconds, saying so', async () => {
     makePod('t-gone', 'busybox:local', 'sleep 100000')

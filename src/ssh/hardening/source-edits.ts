@@ -27,6 +27,11 @@ export const SOURCE_EDITS: Readonly<Record<string, readonly SourceEdit[]>> = {
   ],
   'protocol/crypto.js': [
     {
+      why: 'a line of an exec may be long; OpenSSH sends and takes packets of 256 KiB, and a longer one than this ended the connection without a word',
+      find: 'const MAX_PACKET_SIZE = 35000;',
+      replace: 'const MAX_PACKET_SIZE = 256 * 1024;',
+    },
+    {
       why: 'padding comes from a pool: a request to OpenSSL for each packet cost more than the packet',
       find: "  createCipheriv, createDecipheriv, createHmac, randomFillSync, timingSafeEqual\n} = require('crypto');",
       replace: `  createCipheriv, createDecipheriv, createHmac, timingSafeEqual\n} = require('crypto');\nconst randomFillSync = ${INJECTED_NAME}.paddingFiller();`,
