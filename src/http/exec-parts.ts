@@ -18,6 +18,8 @@ export interface ExecDoorParts {
   readonly heartbeatMs?: number
 }
 export const HEARTBEAT_MS = 15_000
+/** Clients that know the size of their terminal send it first: a program that asks at once finds it. */
+export const FIRST_SIZE_MS = 200
 
 export interface SlotLimits {
   /** Execs and terminals of one user at once over HTTP. Default 256: a batch runs many side by side. */

@@ -6,7 +6,7 @@ import { OpsError } from '../core/errors.js'
 import type { ClientEnd, ClientListener, ExitStatus, WindowSize } from '../core/types.js'
 import { acceptExec, type ExecLanes } from '../wire/exec-lanes-server.js'
 import { upgradeServer } from '../wire/spdy/upgrade-server.js'
-import type { ExecDoorParts } from './exec-parts.js'
+import { type ExecDoorParts, FIRST_SIZE_MS } from './exec-parts.js'
 import { isExecUrl, parseExecUrl } from './exec-query.js'
 import type { UpgradeEntry } from './ws-upgrades.js'
 
@@ -25,6 +25,7 @@ export function spdyExec(parts: ExecDoorParts): UpgradeEntry {
         // the connection has been cut with the reason; nothing can be answered once it was upgraded
         if (!lanes) return
         const client = new SpdyClientEnd(lanes, pty !== undefined)
+        const size = pty && !asked.isSized ? await client.firstSize(FIRST_SIZE_MS) : undefined
         await parts.open(
           {
             door: 'ws',
@@ -32,7 +33,7 @@ export function spdyExec(parts: ExecDoorParts): UpgradeEntry {
             address: asked.address,
             env: {},
             ...(asked.command !== undefined && { command: asked.command }),
-            ...(pty && { pty }),
+            ...(pty && { pty: size ? { ...pty, size } : pty }),
           },
           client,
         )
@@ -53,6 +54,7 @@ class SpdyClientEnd implements ClientEnd {
   readonly #lanes: ExecLanes
   readonly #listeners = new Set<ClientListener>()
   #size: WindowSize | undefined
+  #firstSize: (() => void) | undefined
   #close: () => void = () => {}
   #isFinishing = false
 
@@ -71,6 +73,7 @@ class SpdyClientEnd implements ClientEnd {
     // the lanes know one listener; a session has several
     lanes.onResize((size) => {
       this.#size = size
+      this.#firstSize?.()
       for (const listener of this.#listeners) listener.resize?.(size)
     })
     lanes.onSignal((name) => {
@@ -78,8 +81,23 @@ class SpdyClientEnd implements ClientEnd {
     })
     this.gone.addEventListener('abort', () => {
       for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy(new OpsError('CLIENT_GONE', 'the connection is over'))
+      this.#firstSize?.()
       this.#close()
     })
+  }
+
+  /** The size that the client sends first, for at most `limitMs`. */
+  async firstSize(limitMs: number): Promise<WindowSize | undefined> {
+    if (!this.#size && !this.gone.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, limitMs)
+        this.#firstSize = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    return this.#size
   }
 
   subscribe(listener: ClientListener): () => void {

@@ -5,7 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { OpsError } from '../core/errors.js'
 import type { Identity } from '../core/types.js'
 import { KUBE_V4, KUBE_V5 } from '../wire/kube-channel.js'
-import { type ExecDoorParts, HEARTBEAT_MS } from './exec-parts.js'
+import { type ExecDoorParts, FIRST_SIZE_MS, HEARTBEAT_MS } from './exec-parts.js'
 import { type AskedExec, isExecUrl, parseExecUrl } from './exec-query.js'
 import { WsClientEnd } from './ws-client-end.js'
 import type { UpgradeEntry } from './ws-upgrades.js'
@@ -17,8 +17,6 @@ export interface WsExecOptions {
 
 /** One message of stdin; a paste of more comes in several. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-/** Clients that know their size send it first: a program that asks at once finds it. */
-const FIRST_SIZE_MS = 200
 /** RFC 7235 token as a subprotocol: how browsers send one, which cannot set headers (Kubernetes' own form). */
 const BEARER_PREFIX = 'base64url.bearer.authorization.k8s.io.'
 

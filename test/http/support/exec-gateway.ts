@@ -49,7 +49,7 @@ export async function identifyByName(request: IncomingMessage): Promise<Identity
 export async function execGateway(
   t: TestContext,
   routes: (parts: ExecDoorParts, gateway: { readonly resolver: PodResolver }) => HttpServerOptions['routes'],
-  options: { readonly slots?: RunSlots; readonly heartbeatMs?: number } = {},
+  options: { readonly slots?: RunSlots; readonly heartbeatMs?: number; readonly tls?: HttpServerOptions['tls'] } = {},
 ): Promise<ExecGateway> {
   const inventory = new StaticInventory({ cluster: 'local', pods: ['web-0', 'web-1', 'db-0'] })
   const pods = [...inventory.pods()].map(({ name, uid }) => ({ name, uid }))
@@ -78,13 +78,18 @@ export async function execGateway(
     log: silentLogger,
     ...(options.heartbeatMs !== undefined && { heartbeatMs: options.heartbeatMs }),
   }
-  const server: HttpServer = await startHttpServer({ listen: { host: '127.0.0.1', port: 0 }, routes: routes(parts, { resolver }), log: silentLogger })
+  const server: HttpServer = await startHttpServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    routes: routes(parts, { resolver }),
+    log: silentLogger,
+    ...(options.tls && { tls: options.tls }),
+  })
   t.after(async () => {
     registry.endWhere(() => new OpsError('DRAINING', 'the test is over'))
     await executor.close()
     await server.close()
   })
-  const url = `http://127.0.0.1:${server.address.port}`
+  const url = `${options.tls ? 'https' : 'http'}://127.0.0.1:${server.address.port}`
   return {
     url,
     events: audit.events,
