@@ -6,10 +6,11 @@
  * client's bytes go to the terminal, where programs read them and the shell does not. Output never opens that way.
  */
 import { OpsError, toOpsError } from '../core/errors.js'
-import type { Dialect, ExitStatus, RemoteProcess, WindowSize } from '../core/types.js'
+import type { CommandRule, Dialect, ExitStatus, RemoteProcess, WindowSize } from '../core/types.js'
 import { type Boot, bootRefusal, bootShell, removeFifo } from './bootstrap.js'
 import { type Clock, REAL_CLOCK } from './clock.js'
 import { Completer } from './completion.js'
+import { Confirmation } from './confirmation.js'
 import { Drain } from './drain.js'
 import { expandHistory } from './expand.js'
 import { KeyDecoder } from './keys.js'
@@ -21,7 +22,7 @@ import { printable } from './prompt.js'
 import { Running } from './running.js'
 import { askOver } from './side-exec.js'
 import { type ShellEvent, TargetShell } from './target-shell.js'
-import { Vetting } from './vetting.js'
+import { Vetting, type Wait } from './vetting.js'
 
 /** As in guarded-shell.md. CONT is `edit` with an unfinished line; `drain` is the end of RUN. */
 type State = 'boot' | 'edit' | 'check' | 'wait' | 'run' | 'drain' | 'closed'
@@ -83,6 +84,7 @@ class GuardedShell implements RemoteProcess {
   #running: Running | undefined
   #drain: Drain | undefined
   #withdraw: () => void = () => {}
+  #confirmation: Confirmation | undefined
   /** Client bytes that no state has taken yet, and what to call when they are within the limit. */
   #queue: Buffer[] = []
   #queueBytes = 0
@@ -108,7 +110,7 @@ class GuardedShell implements RemoteProcess {
       term: pty.term,
       columns: pty.size.columns,
       rows: pty.size.rows,
-      allowed: rule.commands.mode === 'allow' ? rule.commands.entries.map((entry) => entry.cmd) : undefined,
+      allowed: allowedNames(rule.commands),
       completer: new Completer(ask ?? askOver(exec), this.#clock),
       write: (bytes) => this.#out.write(bytes),
       signal: this.#abort.signal,
@@ -263,7 +265,7 @@ class GuardedShell implements RemoteProcess {
       return
     }
     if (this.#state === 'closed' || this.#state === 'wait') {
-      if (this.#state === 'wait' && bytes.includes(CTRL_C)) this.#withdraw()
+      if (this.#state === 'wait') this.#onAnswer(bytes)
       taken()
       return
     }
@@ -272,6 +274,23 @@ class GuardedShell implements RemoteProcess {
     if (this.#queueBytes > MAX_QUEUE_BYTES) this.#blocked = taken
     else taken()
     this.#pump()
+  }
+
+  /** WAIT: the answer to a question, or Ctrl-C. What follows the answer at once is type-ahead. */
+  #onAnswer(bytes: Buffer): void {
+    const confirmation = this.#confirmation
+    if (!confirmation) {
+      if (bytes.includes(CTRL_C)) this.#withdraw()
+      return
+    }
+    const rest = confirmation.feed(bytes)
+    if (rest === undefined) return
+    this.#confirmation = undefined
+    // until the answer is on record, as in CHECK
+    this.#state = 'check'
+    if (rest.length === 0) return
+    this.#queue.push(rest)
+    this.#queueBytes += rest.length
   }
 
   #onClientEnd(): void {
@@ -418,18 +437,29 @@ class GuardedShell implements RemoteProcess {
   #check(line: string, first: LineDecision): void {
     this.#state = 'check'
     this.#desk.keep(line)
-    const onWait = (reason: string, withdraw: () => void) => {
+    const onWait = ({ text, answer, withdraw }: Wait) => {
+      if (this.#state !== 'check') return
       this.#state = 'wait'
       this.#withdraw = withdraw
-      this.#say(`dockin: this line waits for approval (${reason}); Ctrl-C withdraws it`)
+      if (!answer) {
+        this.#say(`dockin: ${text}`)
+        return
+      }
+      this.#out.write(`${printable(`dockin: ${text}`)} `)
+      this.#confirmation = new Confirmation(
+        (echo) => this.#out.write(echo),
+        (end) => (end.kind === 'answer' ? answer(end.text) : withdraw()),
+      )
     }
     this.#vetting.vet(line, first, this.#where, onWait).then(
       ({ runs, decision, seq }) => {
         if (this.#state === 'closed') return
+        this.#confirmation = undefined
         if (runs) this.#commit(line, decision, seq)
         else this.#deny(decision)
       },
       (error) => {
+        this.#confirmation = undefined
         if (this.#state !== 'closed') this.#hold(line, error)
       },
     )
@@ -565,4 +595,9 @@ class GuardedShell implements RemoteProcess {
     else this.#decoder.feed(unread)
     this.#edit()
   }
+}
+
+/** Names that Tab offers under a white list; undefined: every program. */
+function allowedNames({ mode, entries, confirm = [], approve }: CommandRule): readonly string[] | undefined {
+  return mode === 'allow' ? [...entries, ...confirm, ...(approve?.entries ?? [])].map(({ cmd }) => cmd) : undefined
 }

@@ -221,8 +221,32 @@ for (const shell of ['bash', 'dash', 'ash'] as const) {
       },
       {
         decide: () => ({ verdict: 'approve', confidence: 'exact' }),
-        approve: (line) => (line.includes('late') ? new Promise(() => {}) : Promise.resolve(line.includes('yes') ? 'approved' : 'refused')),
+        approve: (line) =>
+          line.includes('late')
+            ? new Promise(() => {})
+            : Promise.resolve(line.includes('yes') ? { verdict: 'approved', approver: 'lea' } : { verdict: 'refused', approver: 'lea' }),
       },
+    )
+
+    sits(
+      'runs a line that asks for the pod once its name was typed, and nothing else',
+      async (person) => {
+        person.types('echo one two\r')
+        await person.sees('type web-0 to run it: ')
+        person.types('webx\x7f-0\recho ahead\r')
+        await person.sees('type web-0 to run it: ')
+        assert.match(person.seen, /one two\r\n/)
+        person.types('wrong\r')
+        assert.match(await person.sees(PROMPT), /that was not web-0/)
+        person.types('echo three\r')
+        await person.sees('type web-0 to run it: ')
+        person.types('\x1b[Aweb\x03')
+        await person.sees('withdrawn')
+        await person.sees(PROMPT)
+        assert.deepEqual(person.verdicts, ['approved', 'refused', 'refused'])
+        assert.doesNotMatch(person.seen, /\nahead|\nthree/)
+      },
+      { decide: () => ({ verdict: 'confirm', reason: 'echo: asks', confidence: 'exact' }), confirmWord: 'web-0' },
     )
 
     test('ends with the status of exit, and with Ctrl-D', async () => {
