@@ -42,7 +42,7 @@ export class HandleTable {
     const fill = (thing: OpenThing) => {
       free()
       if (this.#isClosed) {
-        closeThing(thing).catch(() => {}) // the session is over: nobody is left to hear it
+        cutThing(thing).catch(() => {}) // the session is over: nobody is left to hear it
         throw new FileError('CONNECTION_LOST', 'The session is over')
       }
       const id = this.#next++
@@ -104,4 +104,10 @@ export class HandleTable {
 async function closeThing(thing: OpenThing): Promise<void> {
   if (thing.kind === 'file') await thing.file.close()
   else await thing.portions.return?.()
+}
+
+/** What the client did not close itself may be a part only. */
+async function cutThing(thing: OpenThing): Promise<void> {
+  if (thing.kind === 'file' && thing.file.cut) await thing.file.cut()
+  else await closeThing(thing)
 }

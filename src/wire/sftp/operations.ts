@@ -1,10 +1,11 @@
 /** What the SFTP server does at each request: a table over FileAccess. */
-import { type FileAccess, FileError, type FilePath, type FileSystemFacts, type OpenMode } from '../../core/files.js'
+import { type FileAccess, FileError, type FilePath, type FileSystemFacts } from '../../core/files.js'
 import { changeOf, toWire, type WireAttributes } from './attributes.js'
 import { copyData } from './copy-data.js'
 import type { HandleTable } from './handle-table.js'
 import { CONTENT_BYTES, PACKET_BYTES, type SftpLimits } from './limits.js'
 import { longname } from './longname.js'
+import { OPEN_FLAG, openMode } from './open-flags.js'
 import type { RequestType, SftpRequest, SftpResponse, WireName } from './packets.js'
 import type { Turn } from './request-order.js'
 import { eofStatus, okStatus } from './status.js'
@@ -20,8 +21,6 @@ export interface OperationContext {
 type RequestOf<Type extends RequestType> = Extract<SftpRequest, { readonly type: Type }>
 type Operation<Type extends RequestType> = (context: OperationContext, request: RequestOf<Type>) => Promise<SftpResponse>
 
-/** pflags of OPEN; draft s6.3. */
-const OPEN_FLAG = { read: 0x1, write: 0x2, append: 0x4, create: 0x8, truncate: 0x10, exclusive: 0x20 } as const
 const EMPTY = Buffer.alloc(0)
 /** Fixed bytes of one name beside its name and longname: lengths and attributes. */
 const NAME_OVERHEAD_BYTES = 60
@@ -187,22 +186,6 @@ export function contentBytes(request: SftpRequest, limits: SftpLimits): number {
   if (request.type === 'read') return Math.min(request.length, CONTENT_BYTES)
   if (request.type === 'write') return request.data.length
   return request.type === 'readdir' ? limits.nameBytes : 512
-}
-
-function openMode(flags: number): OpenMode {
-  const has = (flag: number) => (flags & flag) !== 0
-  const append = has(OPEN_FLAG.append)
-  const mode = {
-    read: has(OPEN_FLAG.read),
-    write: has(OPEN_FLAG.write) || append,
-    append,
-    create: has(OPEN_FLAG.create),
-    truncate: has(OPEN_FLAG.truncate),
-    exclusive: has(OPEN_FLAG.exclusive),
-  }
-  if (!mode.read && !mode.write) throw new FileError('INVALID', 'OPEN asks neither to read nor to write')
-  if (!mode.write && (mode.create || mode.truncate)) throw new FileError('INVALID', 'OPEN asks to create or truncate without writing')
-  return mode
 }
 
 /** A copy, for the packet's memory is the session's; no NUL. The empty path is the home, as in OpenSSH. */

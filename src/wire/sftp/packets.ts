@@ -1,6 +1,18 @@
 /** The packets of SFTP version 3 as tables: draft-ietf-secsh-filexfer-02, and OpenSSH's extensions (its file PROTOCOL, s4). Both directions come from the tables. */
+import type { Readable, Writable } from 'node:stream'
 import { readAttributes, type WireAttributes, writeAttributes } from './attributes.js'
 import { FieldReader, FieldWriter, sftpError } from './fields.js'
+
+/** The two lanes of a session; one Duplex may be both. */
+export interface SftpStream {
+  /** What the peer sends. */
+  readonly readable: Readable
+  /** What it is sent. */
+  readonly writable: Writable
+}
+
+/** What a client of ours says in INIT: errors, times and link counts then come whole, and names in large packets. */
+export const EXACT_EXTENSION = 'exact@dockin'
 
 /** Kind of field -> its value. */
 interface FieldValues {
@@ -92,6 +104,12 @@ function byShape<Key>(keyOf: (shape: Shape) => Key | undefined): Map<Key, Reques
     if (key !== undefined) map.set(key, type)
   }
   return map
+}
+
+/** The name that an extension goes by; undefined for what every server knows. */
+export function extensionOf(type: RequestType): string | undefined {
+  const shape: Shape = REQUESTS[type]
+  return shape.extension
 }
 
 /** The id of any request or response, if the packet is long enough to have one: to answer what could not be read. */

@@ -7,22 +7,26 @@ import { HandleTable } from './handle-table.js'
 import { SFTP_LIMITS, type SftpLimits } from './limits.js'
 import { contentBytes, type OperationContext, operate, turnOf } from './operations.js'
 import { PacketSplitter } from './packet-splitter.js'
-import { EXTENSIONS, idOf, readHello, readRequest, type SftpRequest, type SftpResponse, type UnknownRequest, writeHello, writeResponse } from './packets.js'
+import {
+  EXACT_EXTENSION,
+  EXTENSIONS,
+  idOf,
+  readHello,
+  readRequest,
+  type SftpRequest,
+  type SftpResponse,
+  type SftpStream,
+  type UnknownRequest,
+  writeHello,
+  writeResponse,
+} from './packets.js'
 import { RequestOrder } from './request-order.js'
 import { Room } from './room.js'
 import { errorStatus, toFileError } from './status.js'
 
-export interface SftpStream {
-  /** What the client sends. */
-  readonly readable: Readable
-  /** What it is answered; ended, not destroyed, after a good end. */
-  readonly writable: Writable
-}
 export interface SftpServerOptions {
   readonly limits?: Partial<SftpLimits>
 }
-/** What a client of ours says in INIT: errors, times and link counts then come whole, and names in large packets. */
-export const EXACT_EXTENSION = 'exact@dockin'
 const EXACT_NAME_BYTES = 192 * 1024
 const VERSION = 3
 
