@@ -66,9 +66,9 @@ export async function startTransfer(
   start: StartTransfer | undefined,
   signal: AbortSignal,
 ): Promise<RemoteProcess> {
-  if (!start) throw new OpsError('BAD_REQUEST', 'no file server configured', { detail: 'this gateway serves no files' })
   const access = await files(signal)
   try {
+    if (!start) throw new OpsError('BAD_REQUEST', 'no file server configured', { detail: 'this gateway serves no files' })
     return start({ session, words: words ?? [], files: access })
   } catch (error) {
     await access.close()

@@ -8,6 +8,7 @@ import { parseRules } from '../../src/policy/rules.js'
 import { vetLine } from '../../src/policy/vet.js'
 import { Entrance } from '../../src/session/open.js'
 import { SessionRegistry } from '../../src/session/registry.js'
+import { classifyExec } from '../../src/ssh/door.js'
 import { FakeClient, FakeProcess, text } from '../support/ends.js'
 
 const IDENTITY: Identity = { user: 'bob', groups: [], roles: ['user'], method: 'publickey', from: { host: '192.0.2.1', port: 4711 } }
@@ -47,7 +48,8 @@ function entrance(rule: object, options: { unavailable?: string } = {}) {
   })
   const open = async (door: Door, command?: string, env: Record<string, string> = {}) => {
     const client = new FakeClient()
-    await made.open({ door, identity: IDENTITY, address: 'web-0', env, ...(command !== undefined && { command }) }, client)
+    const words = command === undefined ? undefined : classifyExec(command).words
+    await made.open({ door, identity: IDENTITY, address: 'web-0', env, ...(command !== undefined && { command }), ...(words && { words }) }, client)
     const status = await client.finished
     return { code: status.kind === 'exited' ? status.code : -1, stderr: await text(client.stderr) }
   }
@@ -81,19 +83,44 @@ test('while the audit cannot be kept nothing starts', async () => {
   assert.deepEqual([code, started.length], [254, 0])
   assert.match(stderr, /audit/)
 })
-test('a rule that limits files refuses the doors that it cannot be held to', async () => {
-  for (const files of [{ upload: true, download: true, paths: { deny: ['/etc/*'] } }, { upload: true }, { upload: true, download: true, maxUpload: '1MiB' }]) {
-    const { open, started } = entrance({ files })
-    for (const [door, command] of [
-      ['scp', 'scp -f /etc/shadow'],
-      ['rsync', 'rsync --server . /etc'],
-    ] as const) {
-      const { code, stderr } = await open(door, command)
-      assert.deepEqual([code, started.length], [254, 0])
-      assert.match(stderr, /^dockin: transfer refused: the rule limits files/)
+test('rsync runs without a shell, and only under rules that it can be held to', async () => {
+  const FREE = { upload: true, download: true }
+  const PUSH = 'rsync --server -logDtpre.iLsfxCIvu . /tmp/x'
+  const PULL = 'rsync --server --sender -logDtpre.iLsfxCIvu . /tmp/x'
+  const TABLE: readonly (readonly [files: object | undefined, line: string, refusal?: RegExp])[] = [
+    [undefined, PUSH],
+    [FREE, PULL],
+    [{ download: true }, PULL],
+    [{ download: true }, PUSH, /the rule allows no uploads/],
+    [{ upload: true }, PUSH],
+    [{ upload: true }, PULL, /the rule allows no downloads/],
+    [{ download: true }, 'rsync --server --sender -re.L --remove-source-files . /tmp/x', /would remove/],
+    [{ ...FREE, paths: { deny: ['/etc/*'] } }, PULL, /limits files \(paths\).*use sftp or scp/],
+    [{ ...FREE, maxUpload: '1MiB' }, PUSH, /limits files \(maxUpload\)/],
+    [{ ...FREE, maxFiles: 3 }, PULL, /limits files \(maxFiles\)/],
+  ]
+  for (const [files, line, refusal] of TABLE) {
+    const { open, started } = entrance(files ? { files } : {})
+    const { code, stderr } = await open('rsync', line)
+    if (refusal) {
+      assert.deepEqual([code, started.length], [254, 0], line)
+      assert.match(stderr, /^dockin: transfer refused: .*; rule r\n$/)
+      assert.match(stderr, refusal)
+    } else {
+      assert.deepEqual([code, started[0]?.argv], [0, line.split(' ')], stderr)
     }
   }
-  assert.equal((await entrance({ files: { upload: true, download: true } }).open('scp', 'scp -f x')).code, 0)
+})
+test('sftp and scp are refused at once by a rule under which nothing can be moved, and where no way leads to files', async () => {
+  for (const [door, command] of [['sftp'], ['scp', 'scp -f x']] as const) {
+    const refused = await entrance({ files: { upload: false } }).open(door, command)
+    assert.deepEqual([refused.code, refused.stderr], [254, 'dockin: transfer refused: the rule allows no transfers; rule r\n'])
+    const listed = await entrance({ commands: { allow: ['ls'] } }).open(door, command)
+    assert.equal(listed.code, 254)
+    const unserved = await entrance({}).open(door, command)
+    assert.equal(unserved.code, 255)
+    assert.match(unserved.stderr, /^dockin: .*files are not served on the way to this cluster/)
+  }
 })
 test('a vetted line runs in the directory and the encoding for which it was vetted', async () => {
   const { open, started } = entrance({ commands: { allow: ['echo'] } })
