@@ -9,7 +9,7 @@ import { channelClosed, channelMessage, KUBE_CHANNEL, KUBE_V4, KUBE_V5, parseMes
 import { WebSocketDuplex } from '../../wire/ws-duplex.js'
 import { type Connection, pathOf, problemOf } from '../api/connection.js'
 import { unreachable } from '../api/request.js'
-import { GatewayError } from '../problem.js'
+import { ExitCode, GatewayError } from '../problem.js'
 import { writeOut } from '../streams.js'
 
 export interface ExecAsk {
@@ -73,8 +73,9 @@ export async function runOverWebSocket(connection: Connection, ask: ExecAsk, end
   if (ask.size) messages.write(channelMessage(KUBE_CHANNEL.resize, printResize(ask.size)))
   const fed = ends.stdin && ask.stdin ? feed(ends.stdin, messages, protocol, input.signal) : Promise.resolve()
   fed.catch(() => {}) // the other direction tells how it ended
+  const told = new Tail()
   try {
-    return codeOf(await drain(messages, ends))
+    return codeOf(await drain(messages, ends, told), told)
   } catch (error) {
     signal.throwIfAborted()
     throw error instanceof OpsError ? new GatewayError(error.code, error.message, { cause: error }) : error
@@ -163,10 +164,11 @@ async function feed(stdin: Readable, messages: WebSocketDuplex, protocol: string
 }
 
 /** Reading one message after the other is the back-pressure: a slow terminal holds the program. */
-async function drain(messages: WebSocketDuplex, ends: ExecEnds): Promise<ExitStatus | OpsError> {
+async function drain(messages: WebSocketDuplex, ends: ExecEnds, told: Tail): Promise<ExitStatus | OpsError> {
   for await (const message of messages as AsyncIterable<Buffer>) {
     const { channel, payload } = parseMessage(message)
     if (payload.length === 0) continue
+    told.see(payload)
     if (channel === KUBE_CHANNEL.stdout) await writeOut(ends.stdout, payload)
     else if (channel === KUBE_CHANNEL.stderr) await writeOut(ends.stderr, payload)
     else if (channel === KUBE_CHANNEL.error) return parseStatus(payload.toString())
@@ -174,9 +176,23 @@ async function drain(messages: WebSocketDuplex, ends: ExecEnds): Promise<ExitSta
   return new OpsError('PROTOCOL_ERROR', 'the connection to the gateway ended before the exit status')
 }
 
-/** @throws GatewayError for anything but a program's own end */
-function codeOf(status: ExitStatus | OpsError): number {
+/** The last of what the person has seen. The gateway writes why it ended a session into the session itself, as ssh clients need it. */
+class Tail {
+  #text = ''
+
+  see(payload: Buffer): void {
+    this.#text = (this.#text + payload.subarray(-2048).toString()).slice(-2048)
+  }
+
+  holds(message: string): boolean {
+    return this.#text.includes(`dockin: ${message}`)
+  }
+}
+
+/** @throws GatewayError for anything but a program's own end; ExitCode when its reason was shown already */
+function codeOf(status: ExitStatus | OpsError, told: Tail): number {
   if (status instanceof OpsError) {
+    if (status.message !== '' && told.holds(status.message)) throw new ExitCode(status.exit)
     const { text } = ERRORS[status.code]
     const said = status.message === '' ? text : status.message
     throw new GatewayError(status.code, said.startsWith(text) ? said : `${text}: ${said}`)
