@@ -12,6 +12,7 @@ import { createDirectory } from '../identity/directory.js'
 import { createLogin } from '../identity/login.js'
 import { createPolicy } from '../policy/policy.js'
 import { vetLine } from '../policy/vet.js'
+import { Approvals } from '../session/approvals.js'
 import { Entrance } from '../session/open.js'
 import { SessionRegistry } from '../session/registry.js'
 import { loadHostKeys } from '../ssh/host-keys.js'
@@ -63,6 +64,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   await firstSync(clusters)
 
   const registry = new SessionRegistry()
+  const approvals = new Approvals({ audit })
   const interceptors: Interceptor[] = await buildInterceptors(config, audit, log)
   const resolver = new PodResolver({ inventories: [...clusters.values()].map(({ inventory }) => inventory), maySee: sees(policy) })
   const entrance = new Entrance({
@@ -75,7 +77,8 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     pick: (client, listings, pty, signal) => pick(client, listings, pty, signal, { onChange: (changed) => resolver.onChange(changed) }),
     onGone: (target, gone) => resolver.onGone(target, gone),
     transfer: transferServers(policy, audit, log),
-    guardedShell: guardedShells(policy, audit),
+    guardedShell: guardedShells(policy, audit, approvals),
+    approvals,
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
   })

@@ -1,7 +1,8 @@
 /** The audit events of one session, in the words of contract.md. */
 import type { OpsError } from '../core/errors.js'
 import { escapePeerText, type Logger } from '../core/log.js'
-import type { AuditEvent, AuditSink, Door, ExitStatus, Identity, PtyRequest, Stage, StoredEvent, Target, Verdict, WindowSize } from '../core/types.js'
+import type { AuditEvent, AuditSink, Door, ExitStatus, Identity, PtyRequest, Stage, StoredEvent, Target, WindowSize } from '../core/types.js'
+import type { Settled } from './demand.js'
 import type { Meters } from './relay.js'
 import { exitCode } from './status.js'
 
@@ -35,16 +36,18 @@ export class Journal {
   }
 
   /** An exec line with its verdict; a command runs only after this has resolved. @throws OpsError AUDIT_UNAVAILABLE */
-  async vetted(line: string, verdict: Verdict): Promise<void> {
+  async vetted(line: string, { verdict, asked }: Settled): Promise<void> {
     const { seq } = await this.#audit.write({
       ...this.#subject,
       type: 'command',
       ...lineField(line),
-      verdict: verdict.allow ? 'allow' : 'deny',
+      verdict: asked?.verdict ?? (verdict.allow ? 'allow' : 'deny'),
       ...(verdict.rule !== undefined && { rule: verdict.rule }),
       ...(!verdict.allow && { reason: verdict.reason }),
       commands: verdict.analysis?.commands ?? [],
       confidence: verdict.analysis?.confidence ?? 'advisory',
+      ...(asked?.approver !== undefined && { approver: asked.approver }),
+      ...(asked?.note !== undefined && { note: asked.note }),
     })
     if (verdict.allow) this.#commandSeq = seq
   }

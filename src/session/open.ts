@@ -27,6 +27,8 @@ import {
   targetText,
   type Verdict,
 } from '../core/types.js'
+import type { Approvals } from './approvals.js'
+import { type Settled, settle } from './demand.js'
 import { endOf, Journal } from './journal.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
@@ -75,6 +77,8 @@ export interface EntranceParts {
   /** Calls back when the pod of `target` is deleted or replaced. Returns the way to stop listening. */
   readonly onGone: (target: Target, gone: () => void) => () => void
   readonly guardedShell?: GuardedShell
+  /** Whom exec lines wait for; without it a line that needs another person's yes is refused. */
+  readonly approvals?: Approvals
   /** Serves sftp and scp; without it they are refused. */
   readonly transfer?: StartTransfer
   readonly log: Logger
@@ -155,16 +159,30 @@ class Run {
     const unavailable = audit.unavailable()
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
     // scp's line starts no program: each file is decided on its own
-    const verdict =
-      command === undefined || door === 'scp'
-        ? undefined
-        : measurable(policy.decide({ kind: 'run', identity, target, door, line: command, dialect: 'posix', cwd: VETTED_CWD }))
+    const decides = command !== undefined && door !== 'scp'
+    const opened = this.#journal.opened(grant.rule, pty)
+    const settled = decides ? this.#settle(command, target) : undefined
     // both go into one commit of the log, and both must rest before anything starts
-    await Promise.all([this.#journal.opened(grant.rule, pty), verdict && this.#journal.vetted(command ?? '', verdict)])
+    await Promise.all([opened, settled?.then((line) => this.#journal.vetted(command ?? '', line))])
+    const verdict = (await settled)?.verdict
     if (verdict && !verdict.allow) throw refusal('COMMAND_REFUSED', verdict)
     if (note !== undefined && pty && door === 'shell') this.#tell(note)
     this.#request.observer?.opened?.({ session: this.#id, rule: grant.rule, target, ...(note !== undefined && { note }) })
     return { target, grant }
+  }
+
+  /** The verdict of an exec line; waits where the rule asks another person first. */
+  #settle(line: string, target: Target): Promise<Settled> {
+    const { policy, approvals } = this.#parts
+    const { identity, door } = this.#request
+    return settle({
+      line,
+      session: { id: this.#id, identity, door, target },
+      decide: () => measurable(policy.decide({ kind: 'run', identity, target, door, line, dialect: 'posix', cwd: VETTED_CWD })),
+      approvals,
+      tell: (text) => this.#tell(text),
+      signal: this.#ending(),
+    })
   }
 
   async #resolve(): Promise<Resolution> {
@@ -274,6 +292,7 @@ class Run {
     const live: LiveSession = {
       session,
       rule: grant.rule,
+      isGuarded: grant.commands !== undefined,
       via: () => this.#via,
       bytes: () => ({ in: this.#meters.up, out: this.#meters.down + this.#meters.err }),
       notify: (text) => session.pty && this.#tell(text),
@@ -301,9 +320,9 @@ class Run {
 /** A line that is allowed only below a file size cannot be measured on its way into an exec: it is refused. */
 function measurable(verdict: Verdict): Verdict {
   const [check] = verdict.analysis?.sizeChecks ?? []
-  if (!verdict.allow || !check) return verdict
+  if (!(verdict.allow || verdict.demand) || !check) return verdict
   const reason = `${check.command} on a file needs a shell, where its size can be asked first`
-  return { allow: false, rule: verdict.rule, reason, ...(verdict.analysis && { analysis: verdict.analysis }) }
+  return { allow: false, ...(verdict.rule !== undefined && { rule: verdict.rule }), reason, ...(verdict.analysis && { analysis: verdict.analysis }) }
 }
 
 /** The rule and its message reach the user: which rule, why, whom to ask. */

@@ -5,6 +5,8 @@ import type { Session } from '../core/types.js'
 export interface LiveSession {
   readonly session: Session
   readonly rule: string
+  /** Its rule had a command list when it was opened: shells are guarded, exec lines were vetted. */
+  readonly isGuarded: boolean
   /** Where it runs, once it does. */
   via(): string | undefined
   bytes(): { readonly in: number; readonly out: number }

@@ -6,6 +6,7 @@ import type { AuditEvent, Door, ExecRequest, Identity, StoredEvent, Target } fro
 import { createPolicy } from '../../src/policy/policy.js'
 import { parseRules } from '../../src/policy/rules.js'
 import { vetLine } from '../../src/policy/vet.js'
+import { Approvals } from '../../src/session/approvals.js'
 import { Entrance } from '../../src/session/open.js'
 import { SessionRegistry } from '../../src/session/registry.js'
 import { classifyExec } from '../../src/ssh/door.js'
@@ -18,15 +19,17 @@ const where = [{ cluster: '*', namespace: '*' }]
 /** An entrance whose target is always there; the program exits 0 at once. */
 function entrance(rule: object, options: { unavailable?: string } = {}) {
   const events: AuditEvent[] = []
+  const write = async (event: AuditEvent): Promise<StoredEvent> => {
+    events.push(event)
+    return { ...event, seq: events.length, time: '', prev: '', hash: '' } as StoredEvent
+  }
+  const approvals = new Approvals({ audit: { write } })
   const started: ExecRequest[] = []
   const made = new Entrance({
     resolver: { resolve: async () => ({ target: TARGET }), list: () => [] },
     policy: createPolicy(parseRules([{ name: 'r', who: { users: ['bob'] }, where, ...rule }]), vetLine),
     audit: {
-      write: async (event) => {
-        events.push(event)
-        return { ...event, seq: events.length, time: '', prev: '', hash: '' } as StoredEvent
-      },
+      write,
       unavailable: () => options.unavailable,
       close: async () => undefined,
     },
@@ -42,6 +45,7 @@ function entrance(rule: object, options: { unavailable?: string } = {}) {
     }),
     interceptors: [],
     registry: new SessionRegistry(),
+    approvals,
     pick: async () => undefined,
     onGone: () => () => undefined,
     log: silentLogger,
@@ -53,7 +57,7 @@ function entrance(rule: object, options: { unavailable?: string } = {}) {
     const status = await client.finished
     return { code: status.kind === 'exited' ? status.code : -1, stderr: await text(client.stderr) }
   }
-  return { events, started, open, entrance: made }
+  return { events, started, open, entrance: made, approvals }
 }
 
 test('an exec runs only after session.open and command are at rest, and leaves its exit', async () => {
@@ -71,6 +75,38 @@ test('a refused line starts nothing, exits 254 and says the rule and its message
   assert.deepEqual([code, started.length], [254, 0])
   assert.match(stderr, /^dockin: command refused: .*rm.*rule r; ask alice\n$/)
   assert.ok(events.some((event) => event.type === 'command' && event.verdict === 'deny'))
+})
+test('an exec line that needs approval waits, says whom for, and runs once another person has said yes', async () => {
+  const { open, started, events, approvals } = entrance({ commands: { approve: ['reboot'], approvers: { groups: ['leads'] } } })
+  const asked = new Promise<void>((resolve) => approvals.onChange(() => approvals.list().length > 0 && resolve()))
+  const run = open('exec', 'reboot now')
+  await asked
+  assert.deepEqual([started.length, events.filter(({ type }) => type === 'command').length], [0, 0])
+  await approvals.decide(approvals.list()[0]?.id ?? '', { ...IDENTITY, user: 'lea', groups: ['leads'] }, 'approve', 'ok')
+  const { code, stderr } = await run
+  assert.deepEqual([code, started.length], [0, 1])
+  assert.match(stderr, /^dockin: this line waits for approval \(reboot: this rule asks another person about reboot\), asked of group leads/)
+  const command = events.find((event) => event.type === 'command')
+  assert.ok(command?.type === 'command')
+  assert.deepEqual([command.verdict, command.approver, command.note], ['approved', 'lea', 'ok'])
+})
+test('an exec line that is refused by the person asked, or that asks for a confirmation, runs nothing', async () => {
+  const { open, started, events, approvals } = entrance({ commands: { confirm: ['halt'], approve: ['reboot'] } })
+  const asked = new Promise<void>((resolve) => approvals.onChange(() => approvals.list().length > 0 && resolve()))
+  const run = open('exec', 'reboot')
+  await asked
+  await approvals.decide(approvals.list()[0]?.id ?? '', { ...IDENTITY, user: 'ann', roles: ['user', 'admin'] }, 'refuse', 'not now')
+  const { code, stderr } = await run
+  assert.equal(code, 254)
+  assert.match(stderr, /ann refused: not now/)
+  const confirmed = await open('exec', 'halt')
+  assert.equal(confirmed.code, 254)
+  assert.match(confirmed.stderr, /to confirm it, enter the line in a shell/)
+  assert.equal(started.length, 0)
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === 'command' ? [event.verdict] : [])),
+    ['refused', 'refused'],
+  )
 })
 test('no rule, no session', async () => {
   const { open, started } = entrance({ doors: ['sftp'] })
