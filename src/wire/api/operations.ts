@@ -1,0 +1,21 @@
+/** Every operation by its name: what the server registers, OpenAPI describes and the client offers. */
+import { approvalOperations } from './approvals.js'
+import { auditOperations } from './audit.js'
+import { healthOperations } from './health.js'
+import { loginOperations } from './login.js'
+import { ruleOperations } from './rules.js'
+import { sessionOperations } from './sessions.js'
+import { targetOperations } from './targets.js'
+import { userOperations } from './users.js'
+
+export const OPERATIONS = {
+  ...loginOperations,
+  ...targetOperations,
+  ...sessionOperations,
+  ...auditOperations,
+  ...ruleOperations,
+  ...userOperations,
+  ...healthOperations,
+  ...approvalOperations,
+}
+export type OperationName = keyof typeof OPERATIONS
