@@ -12,6 +12,12 @@ export interface ContainerFacts {
   readonly ready: boolean
   /** "Running", or the reason that it does not: "CrashLoopBackOff", "ContainerCreating", "Completed", "OOMKilled". */
   readonly state: string
+  /** How often kubelet has started it again; absent where nobody counts. */
+  readonly restarts?: number
+  /** Why it ended last: "OOMKilled", "Error"; absent while it never has. */
+  readonly lastEnd?: { readonly reason: string; readonly exitCode: number; readonly atMs: number }
+  /** As Kubernetes writes quantities: "500m", "64Mi". */
+  readonly limits?: { readonly cpu?: string; readonly memory?: string }
 }
 
 export interface OwnerFacts {

@@ -61,18 +61,41 @@ function containersOf(spec: Json, status: Json): ContainerFacts[] {
   return CONTAINER_LISTS.flatMap((row) => {
     const statuses = new Map(list(status[row.status]).map((one) => [text(one.name), one]))
     return list(spec[row.spec])
-      .map((one) => text(one.name))
-      .filter((name) => name !== '')
-      .map((name) => containerFacts(name, row.kind, statuses.get(name) ?? {}, text(status.phase)))
+      .filter((one) => text(one.name) !== '')
+      .map((one) => containerFacts(one, row.kind, statuses.get(text(one.name)) ?? {}, text(status.phase)))
   })
 }
 
-function containerFacts(name: string, kind: ContainerFacts['kind'], status: Json, phase: string): ContainerFacts {
+function containerFacts(spec: Json, kind: ContainerFacts['kind'], status: Json, phase: string): ContainerFacts {
   const state = record(status.state)
   const running = isRecord(state.running)
   const reason = text(record(state.waiting).reason) || text(record(state.terminated).reason)
   const ended = isRecord(state.terminated) ? 'Terminated' : phase === 'Running' ? 'Waiting' : phase || 'Unknown'
-  return { name, kind, containerId: text(status.containerID), running, ready: status.ready === true, state: running ? 'Running' : reason || ended }
+  return {
+    name: text(spec.name),
+    kind,
+    containerId: text(status.containerID),
+    running,
+    ready: status.ready === true,
+    state: running ? 'Running' : reason || ended,
+    ...historyOf(status),
+    ...limitsOf(record(record(spec.resources).limits)),
+  }
+}
+
+/** Of a container that restarts, the end before this start; of one that does not run, its end. */
+function historyOf(status: Json): Pick<ContainerFacts, 'restarts' | 'lastEnd'> {
+  const restarts = typeof status.restartCount === 'number' ? { restarts: status.restartCount } : {}
+  const now = record(record(status.state).terminated)
+  const end = text(now.finishedAt) === '' ? record(record(status.lastState).terminated) : now
+  if (text(end.finishedAt) === '') return restarts
+  const exitCode = typeof end.exitCode === 'number' ? end.exitCode : 0
+  return { ...restarts, lastEnd: { reason: text(end.reason), exitCode, atMs: time(end.finishedAt) } }
+}
+
+function limitsOf(limits: Json): Pick<ContainerFacts, 'limits'> {
+  const own = { ...some('cpu', text(limits.cpu)), ...some('memory', text(limits.memory)) }
+  return Object.keys(own).length === 0 ? {} : { limits: own }
 }
 
 /**
