@@ -8,10 +8,7 @@ import type { AuditSink, Identity, Interceptor, Policy, Target } from '../core/t
 import { healthRoutes, metricsRoute, type ReadyCheck } from '../http/health.js'
 import { createMetrics } from '../http/metrics.js'
 import { type HttpServer, startHttpServer } from '../http/server.js'
-import { createDirectory } from '../identity/directory.js'
 import { createLogin } from '../identity/login.js'
-import { createPolicy } from '../policy/policy.js'
-import { vetLine } from '../policy/vet.js'
 import { Approvals } from '../session/approvals.js'
 import { Entrance } from '../session/open.js'
 import { SessionRegistry } from '../session/registry.js'
@@ -22,6 +19,7 @@ import { PodResolver } from '../target/resolver.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { guardedShells } from './guard.js'
+import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildInterceptors } from './stages.js'
 import { transferServers } from './transfer.js'
@@ -33,6 +31,8 @@ export interface Gateway {
   drain(limitMs: number): Promise<void>
 }
 
+/** The demo's configuration stands in no file (Config.file). */
+const DEMO_FILE = '(demo)'
 /** How long a start waits for the clusters; one that is slower is followed in the background. */
 const FIRST_SYNC_MS = 5000
 
@@ -57,7 +57,8 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   scope.add(audit)
   log.info({ publicKey }, 'audit.key')
 
-  const policy = createPolicy(config.rules, vetLine)
+  const book = new RuleBook(config.rules, config.users)
+  const { policy, directory } = book
   const clusters = new Map<string, Cluster>()
   for (const cluster of config.clusters) clusters.set(cluster.name, scope.add(await buildCluster(cluster, config, log)))
   for (const { inventory } of clusters.values()) inventory.start(stop.signal)
@@ -82,14 +83,9 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
   })
+  const reload = config.file === DEMO_FILE ? undefined : scope.add(await RuleReload.start({ config, book, registry, audit, log }))
   let isDraining = false
-  const ssh = await startSsh(
-    config,
-    log,
-    entrance,
-    audit,
-    createLogin({ directory: createDirectory(config.users), audit, onAuditFailure: config.audit.onFailure, log, limits: config.login }),
-  )
+  const ssh = await startSsh(config, log, entrance, audit, createLogin({ directory, audit, onAuditFailure: config.audit.onFailure, log, limits: config.login }))
   scope.add(ssh)
   const metrics = createMetrics({
     sessions: () => registry.size,
@@ -99,6 +95,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
       [...clusters].map(([name, { inventory }]) => ({ name, pods: inventory.find.size, staleSeconds: staleSeconds(inventory.status().staleSinceMs) })),
   })
   scope.defer(audit.onAppend(metrics.count))
+  if (reload) ruleMetrics(metrics.registry, book, () => reload.status())
   const checks = readyChecks(
     clusters,
     () => audit.unavailable(),
