@@ -1,7 +1,9 @@
 /** What every command of opsctl and dockctl works with: streams, the gateway of its context, ways to print. */
 import { readFile } from 'node:fs/promises'
-import { Connection, fixedToken, storedTokens } from './api/connection.js'
+import { type ApiClient, createApiClient } from '../wire/api/client.js'
+import { Connection, fixedToken, storedTokens, type TokenHome } from './api/connection.js'
 import { type Context, ContextStore, contextsPath, serverUrl } from './api/contexts.js'
+import { fetchThrough } from './api/fetch.js'
 import { refreshTokens } from './api/login.js'
 import { UsageError } from './problem.js'
 import { type CliStreams, isTerminal, widthOf, writeOut } from './streams.js'
@@ -48,6 +50,8 @@ export interface Gateway {
   readonly name: string
   readonly context: Context
   readonly connection: Connection
+  /** Typed calls of the API over `connection`. */
+  readonly api: ApiClient
 }
 
 /**
@@ -60,10 +64,15 @@ export async function gatewayOf(cli: Cli, options: GlobalOptions): Promise<Gatew
     const server = serverUrl(env.DOCKIN_SERVER, env.DOCKIN_PLAIN_HTTP === '1')
     if (!env.DOCKIN_TOKEN) throw new UsageError('DOCKIN_SERVER is set and DOCKIN_TOKEN is not')
     const context: Context = { server, ...(env.DOCKIN_CA && { caFile: env.DOCKIN_CA }) }
-    return { name: 'environment', context, connection: new Connection(await endpointOf(context), fixedToken(env.DOCKIN_TOKEN), refreshTokens) }
+    return gateway('environment', context, fixedToken(env.DOCKIN_TOKEN))
   }
   const { name, context } = await cli.contexts.find(options.context ?? (env.DOCKIN_CONTEXT || undefined))
-  return { name, context, connection: new Connection(await endpointOf(context), storedTokens(cli.contexts, name), refreshTokens) }
+  return gateway(name, context, storedTokens(cli.contexts, name))
+}
+
+async function gateway(name: string, context: Context, tokens: TokenHome): Promise<Gateway> {
+  const connection = new Connection(await endpointOf(context), tokens, refreshTokens)
+  return { name, context, connection, api: createApiClient({ baseUrl: context.server, fetch: fetchThrough(connection) }) }
 }
 
 /** @throws UsageError when the CA cannot be read */

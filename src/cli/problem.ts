@@ -1,5 +1,6 @@
 /** What goes wrong in a client program, in the words of its last line. */
 import { ERRORS, type ErrorCode } from '../core/errors.js'
+import { ApiError } from '../wire/api/client.js'
 import { safe } from './text/safe.js'
 
 /** Something the person can mend: a wrong flag, a missing file. Printed as `error: …`. */
@@ -50,6 +51,7 @@ export class ExitCode extends Error {
 export function explain(error: unknown): { readonly line: string; readonly exit: number } {
   if (error instanceof ExitCode) return { line: '', exit: error.exit }
   if (error instanceof UsageError) return { line: `error: ${safe(error.message)}\n`, exit: error.exit }
+  if (error instanceof ApiError) return explain(new GatewayError(error.code, error.message, { rule: error.rule, trace: error.trace }))
   if (error instanceof GatewayError) {
     // what is ours to look for: the operators find the trace in their log
     const trace = error.code === 'INTERNAL' && error.trace !== undefined ? ` (trace ${error.trace})` : ''

@@ -61,6 +61,11 @@ export class Connection {
     return readJson(await this.send({ method, path, ...json, signal }))
   }
 
+  /** As `send`, and reads the JSON of the answer. */
+  async sendJson(ask: Ask): Promise<unknown> {
+    return readJson(await this.send(ask))
+  }
+
   /** A token that is good now, for a WebSocket. @throws GatewayError AUTH_FAILED */
   async token(): Promise<string> {
     const tokens = await this.#home.read()

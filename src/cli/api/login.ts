@@ -18,7 +18,7 @@ export function logIn(endpoint: Endpoint, credentials: Credentials): Promise<Tok
 
 /** @throws GatewayError AUTH_FAILED when the refresh token is spent, revoked or too old */
 export function refreshTokens(endpoint: Endpoint, refresh: string): Promise<Tokens> {
-  return askTokens(endpoint, '/api/v1/refresh', { refresh })
+  return askTokens(endpoint, '/api/v1/login/refresh', { refresh })
 }
 
 async function askTokens(endpoint: Endpoint, path: string, body: object): Promise<Tokens> {

@@ -1,9 +1,9 @@
 /** opsctl login, logout, whoami, context. */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { ApiError } from '../../wire/api/client.js'
 import { serverUrl } from '../api/contexts.js'
 import { logIn } from '../api/login.js'
-import { type Row, rowOf, text, texts } from '../api/rows.js'
 import { type Cli, endpointOf, type GlobalOptions, gatewayOf, out, printRows, say } from '../cli.js'
 import { GatewayError, UsageError } from '../problem.js'
 import { outputOption } from '../program.js'
@@ -90,12 +90,11 @@ async function logout(cli: Cli, options: GlobalOptions): Promise<void> {
     say(cli, `You were not logged in (context ${name}).\n`)
     return
   }
-  const { connection } = await gatewayOf(cli, { context: name })
+  const { api } = await gatewayOf(cli, { context: name })
   try {
-    const { refresh } = context.tokens
-    await connection.json('POST', '/api/v1/logout', refresh === undefined ? {} : { refresh })
+    await api.logout({ body: {} })
   } catch (error) {
-    if (!(error instanceof GatewayError)) throw error
+    if (!(error instanceof GatewayError) && !(error instanceof ApiError)) throw error
     if (error.code !== 'AUTH_FAILED') say(cli, `dockin: the gateway could not be told: ${safe(error.message)}\n`)
   }
   await cli.contexts.putTokens(name, undefined)
@@ -103,15 +102,15 @@ async function logout(cli: Cli, options: GlobalOptions): Promise<void> {
 }
 
 async function whoami(cli: Cli, options: GlobalOptions & { output: OutputFormat }): Promise<void> {
-  const { name, context, connection } = await gatewayOf(cli, options)
-  const me = rowOf(await connection.json('GET', '/api/v1/whoami'))
+  const { name, context, api } = await gatewayOf(cli, options)
+  const me = await api.whoami()
   if (options.output === 'json') return out(cli, jsonText(me))
   if (options.output === 'yaml') return out(cli, yamlText(me))
-  if (options.output === 'name') return out(cli, `${safe(text(me, 'user'))}\n`)
+  if (options.output === 'name') return out(cli, `${safe(me.user)}\n`)
   const rows: readonly [string, string][] = [
-    ['User', text(me, 'user')],
-    ['Groups', texts(me, 'groups').join(', ')],
-    ['Roles', texts(me, 'roles').join(', ')],
+    ['User', me.user],
+    ['Groups', me.groups.join(', ')],
+    ['Roles', me.roles.join(', ')],
     ['Gateway', `${context.server} (context ${name})`],
   ]
   return out(cli, rows.map(([title, value]) => `${`${title}:`.padEnd(9)} ${safe(value) || '-'}\n`).join(''))
@@ -119,7 +118,7 @@ async function whoami(cli: Cli, options: GlobalOptions & { output: OutputFormat 
 
 async function listContexts(cli: Cli, format: OutputFormat): Promise<void> {
   const { current, contexts } = await cli.contexts.read()
-  const rows: Row[] = Object.entries(contexts).map(([name, context]) => ({
+  const rows = Object.entries(contexts).map(([name, context]) => ({
     current: name === current,
     name,
     server: context.server,
@@ -131,12 +130,12 @@ async function listContexts(cli: Cli, format: OutputFormat): Promise<void> {
     cli,
     rows,
     {
-      name: (row) => text(row, 'name'),
+      name: (row) => row.name,
       columns: [
         { title: 'CURRENT', value: (row) => (row.current ? '*' : '') },
-        { title: 'NAME', value: (row) => text(row, 'name') },
-        { title: 'SERVER', value: (row) => text(row, 'server') },
-        { title: 'USER', value: (row) => text(row, 'user') },
+        { title: 'NAME', value: (row) => row.name },
+        { title: 'SERVER', value: (row) => row.server },
+        { title: 'USER', value: (row) => row.user },
         { title: 'LOGGED-IN', value: (row) => (row.loggedIn ? 'yes' : 'no') },
       ],
     },

@@ -1,6 +1,6 @@
 /** How a command line names a target. */
 
-import { at, type Row, text } from '../api/rows.js'
+import type { TargetItem } from '../../wire/api/targets.js'
 import { UsageError } from '../problem.js'
 import type { Listing } from '../text/output.js'
 import type { Column } from '../text/table.js'
@@ -30,43 +30,27 @@ export function addressFrom(named: string, { namespace, cluster }: TargetOptions
   return container === undefined ? names : `${names}+${container}`
 }
 
-/** `cluster/namespace/pod/container` of a row of /targets. */
-export function targetName(row: Row): string {
-  return ['cluster', 'namespace', 'pod', 'container'].map((key) => targetField(row, key)).join('/')
-}
-
-export function targetField(row: Row, key: string): string {
-  return text(row, `target.${key}`, key)
-}
-
-/** Labels of a row of /targets. */
-export function labelsOf(row: Row): Record<string, string> {
-  const labels = at(row, 'target.labels') ?? at(row, 'labels')
-  if (typeof labels !== 'object' || labels === null) return {}
-  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]))
-}
-
-function labelsText(row: Row): string {
-  return Object.entries(labelsOf(row))
+function labelsText({ target }: TargetItem): string {
+  return Object.entries(target.labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 }
 
-const podColumn: Column<Row> = { title: 'POD', value: (row) => targetField(row, 'pod'), shrinkTo: 12, cut: 'middle' }
+const podColumn: Column<TargetItem> = { title: 'POD', value: ({ target }) => target.pod, shrinkTo: 12, cut: 'middle' }
 
 /** Columns of a list of containers. */
-export const TARGET_LISTING: Listing<Row> = {
-  name: (row) => targetName(row),
+export const TARGET_LISTING: Listing<TargetItem> = {
+  name: (item) => item.name,
   columns: [
     podColumn,
-    { title: 'CONTAINER', value: (row) => targetField(row, 'container'), shrinkTo: 9 },
-    { title: 'NAMESPACE', value: (row) => targetField(row, 'namespace'), shrinkTo: 9 },
-    { title: 'CLUSTER', value: (row) => targetField(row, 'cluster'), shrinkTo: 7 },
-    { title: 'STATE', value: (row) => text(row, 'state'), shrinkTo: 8 },
-    { title: 'READY', value: (row) => (text(row, 'ready') === 'true' ? 'yes' : 'no') },
-    { title: 'NODE', value: (row) => targetField(row, 'node'), shrinkTo: 8, cut: 'middle' },
-    { title: 'IP', value: (row) => text(row, 'podIp', 'ip'), wide: true },
-    { title: 'UID', value: (row) => targetField(row, 'uid'), wide: true, shrinkTo: 8 },
+    { title: 'CONTAINER', value: ({ target }) => target.container, shrinkTo: 9 },
+    { title: 'NAMESPACE', value: ({ target }) => target.namespace, shrinkTo: 9 },
+    { title: 'CLUSTER', value: ({ target }) => target.cluster, shrinkTo: 7 },
+    { title: 'STATE', value: (item) => item.state, shrinkTo: 8 },
+    { title: 'READY', value: (item) => (item.ready ? 'yes' : 'no') },
+    { title: 'NODE', value: ({ target }) => target.node, shrinkTo: 8, cut: 'middle' },
+    { title: 'IP', value: (item) => item.podIp, wide: true },
+    { title: 'UID', value: ({ target }) => target.uid, wide: true, shrinkTo: 8 },
     { title: 'LABELS', value: labelsText, wide: true, shrinkTo: 10 },
   ],
 }
