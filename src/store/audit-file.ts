@@ -1,25 +1,26 @@
 /**
- * AuditStore on files: DIR/YYYY-MM-DD.ndjson, one event a line, rotated by the UTC day of the events' own time.
+ * AuditStore on files: DIR/YYYY-MM-DD.ndjson, one event a line, rotated by the UTC day of the events' own time, and within a day
+ * by size (YYYY-MM-DD.2.ndjson and on; log-files.ts): a full file asks for a checkpoint and ends with it.
  *
  * An append has rested when fdatasync has returned. After any failure the file is closed; the next call opens it again, cuts it
  * back to what was durable before, and so a retry of the same events never doubles them. Bytes that a crash left behind the last
  * whole event are kept aside as `*.torn`, never deleted, and reported by `found()`.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { chmod, mkdir, open, readdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OpsError } from '../core/errors.js'
 import type { AuditEvent, AuditFilter, AuditStore, StoredEvent } from '../core/types.js'
-import { hashOrNone, isLinked } from '../wire/evidence/chain.js'
+import { hashOrNone } from '../wire/evidence/chain.js'
+import { firstEvent, firstPart, type LogPart, logParts, nextPart, parseLine } from '../wire/evidence/log-files.js'
 import { readLines, readLinesBackwards, seekLine } from '../wire/evidence/ndjson.js'
 import { eventFilter, lineFilter } from './audit-filter.js'
 
-const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.ndjson$/
 /** How many bytes behind the last whole event may be set aside; more than one group commit is not a torn write. */
 const MAX_TORN_BYTES = 64 * 1024 * 1024
 
-interface DayFile {
-  readonly day: string
+interface OpenFile {
+  readonly part: LogPart
   readonly path: string
   readonly handle: FileHandle
   /** Bytes that are durable. What is behind them does not count and is overwritten. */
@@ -31,14 +32,19 @@ interface DayFile {
 export interface AuditFileOptions {
   /** Shown in messages and in /readyz; "file" by default. */
   readonly name?: string
+  /** Size at which a file is closed and the next one of the day begun; 256 MiB. */
+  readonly maxFileBytes?: number
 }
+
+const MAX_FILE_BYTES = 256 * 1024 * 1024
 
 export class AuditFile implements AuditStore {
   readonly name: string
   readonly dir: string
-  #current: DayFile | undefined
+  readonly #maxFileBytes: number
+  #current: OpenFile | undefined
   /** What was durable when the file was closed after a failure. */
-  #resume: Pick<DayFile, 'day' | 'size' | 'dirty'> | undefined
+  #resume: Pick<OpenFile, 'part' | 'size' | 'dirty'> | undefined
   #last: StoredEvent | undefined
   #found: AuditEvent[] = []
   #turn: Promise<unknown> = Promise.resolve()
@@ -48,6 +54,7 @@ export class AuditFile implements AuditStore {
   constructor(dir: string, options: AuditFileOptions = {}) {
     this.dir = dir
     this.name = options.name ?? 'file'
+    this.#maxFileBytes = options.maxFileBytes ?? MAX_FILE_BYTES
   }
 
   /** @throws OpsError AUDIT_UNAVAILABLE with the path; none of the events counts as held then */
@@ -78,9 +85,9 @@ export class AuditFile implements AuditStore {
     const passes = eventFilter(filter)
     const mayPass = lineFilter(filter)
     let left = filter.limit ?? Number.POSITIVE_INFINITY
-    for (const day of await this.#days(filter)) {
+    for (const part of await this.#parts(filter)) {
       if (left <= 0) return
-      for await (const event of this.#readDay(day, filter, mayPass, signal)) {
+      for await (const event of this.#readPart(part, filter, mayPass, signal)) {
         if (!passes(event)) continue
         yield event
         if (--left <= 0) return
@@ -88,12 +95,12 @@ export class AuditFile implements AuditStore {
     }
   }
 
-  async *#readDay(day: string, filter: AuditFilter, mayPass: (line: string) => boolean, signal?: AbortSignal): AsyncGenerator<StoredEvent> {
-    const path = this.#pathOf(day)
+  async *#readPart(part: LogPart, filter: AuditFilter, mayPass: (line: string) => boolean, signal?: AbortSignal): AsyncGenerator<StoredEvent> {
+    const path = join(this.dir, part.name)
     const handle = await open(path, 'r')
     try {
       const known = this.#current ?? this.#resume
-      const end = known?.day === day ? known.size : (await handle.stat()).size
+      const end = known?.part.name === part.name ? known.size : (await handle.stat()).size
       const start = await seekLine(handle, end, beforeFilter(filter))
       for await (const lines of readLines(handle, start, end)) {
         signal?.throwIfAborted()
@@ -107,47 +114,28 @@ export class AuditFile implements AuditStore {
     }
   }
 
-  /** Days that may hold what the filter asks for, in order. */
-  async #days(filter: AuditFilter): Promise<string[]> {
+  /** Files that may hold what the filter asks for, in order. */
+  async #parts(filter: AuditFilter): Promise<LogPart[]> {
     const from = filter.from?.toISOString().slice(0, 10) ?? ''
     const to = filter.to?.toISOString().slice(0, 10) ?? '9999-99-99'
-    const days = (await this.#allDays()).filter((day) => day >= from && day <= to)
-    if (filter.after === undefined) return days
-    // The newest day that begins at or before the first event asked for is where to start.
-    for (let i = days.length - 1; i > 0; i--) {
-      const first = await this.#firstOf(days[i] as string)
-      if (first && first.seq <= filter.after + 1) return days.slice(i)
+    const parts = (await logParts(this.dir)).filter(({ day }) => day >= from && day <= to)
+    if (filter.after === undefined) return parts
+    // The newest file that begins at or before the first event asked for is where to start.
+    for (let i = parts.length - 1; i > 0; i--) {
+      const first = await firstEvent(join(this.dir, (parts[i] as LogPart).name))
+      if (first && first.seq <= filter.after + 1) return parts.slice(i)
     }
-    return days
+    return parts
   }
 
-  async #firstOf(day: string): Promise<StoredEvent | undefined> {
-    const handle = await open(this.#pathOf(day), 'r')
-    try {
-      for await (const lines of readLines(handle, 0, (await handle.stat()).size)) {
-        if (lines[0]) return lines[0].whole ? parseLine(lines[0].text) : undefined
-      }
-      return undefined
-    } finally {
-      await handle.close()
-    }
+  /** Whether the file in hand is full and waits for a checkpoint to end with. */
+  wantsCheckpoint(): boolean {
+    return this.#current !== undefined && this.#current.size >= this.#maxFileBytes && this.#last?.type !== 'checkpoint'
   }
 
-  async #allDays(): Promise<string[]> {
-    try {
-      const names = await readdir(this.dir)
-      return names
-        .filter((name) => DAY_FILE.test(name))
-        .map((name) => name.slice(0, 10))
-        .sort()
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-      throw error
-    }
-  }
-
-  #pathOf(day: string): string {
-    return join(this.dir, `${day}.ndjson`)
+  /** The name of the file that events go to now; it is never removed. */
+  get currentName(): string | undefined {
+    return (this.#current ?? this.#resume)?.part.name
   }
 
   /** One call at a time; a failure closes the file, so that the next call starts from what is known to be durable. */
@@ -166,7 +154,7 @@ export class AuditFile implements AuditStore {
   }
 
   #failedPath(error: unknown): string {
-    return (error as NodeJS.ErrnoException).path ?? (this.#resume ? this.#pathOf(this.#resume.day) : this.dir)
+    return (error as NodeJS.ErrnoException).path ?? (this.#resume ? join(this.dir, this.#resume.part.name) : this.dir)
   }
 
   async #append(events: readonly StoredEvent[]): Promise<void> {
@@ -174,13 +162,14 @@ export class AuditFile implements AuditStore {
     for (let from = 0; from < events.length; ) {
       const day = (events[from] as StoredEvent).time.slice(0, 10)
       let to = from + 1
-      while (to < events.length && (events[to] as StoredEvent).time.startsWith(day)) to++
+      // a checkpoint ends a batch: it may be the last event of a full file
+      while (to < events.length && events[to - 1]?.type !== 'checkpoint' && (events[to] as StoredEvent).time.startsWith(day)) to++
       await this.#write(await this.#fileOf(day), events.slice(from, to))
       from = to
     }
   }
 
-  async #write(file: DayFile, events: readonly StoredEvent[]): Promise<void> {
+  async #write(file: OpenFile, events: readonly StoredEvent[]): Promise<void> {
     await checkAlone(file)
     const bytes = Buffer.from(`${events.map((event) => JSON.stringify(event)).join('\n')}\n`)
     file.dirty = true
@@ -194,19 +183,24 @@ export class AuditFile implements AuditStore {
     this.#last = events[events.length - 1]
   }
 
-  async #fileOf(day: string): Promise<DayFile> {
+  async #fileOf(day: string): Promise<OpenFile> {
     const current = this.#current
-    if (current?.day === day) return current
-    if (current && day < current.day) throw new Error(`an event of ${day} cannot follow those of ${current.day}`)
+    if (current?.part.day === day && !this.#isFull(current)) return current
+    if (current && day < current.part.day) throw new Error(`an event of ${day} cannot follow those of ${current.part.day}`)
     await this.#drop()
     this.#resume = undefined
-    const file = await this.#openDay(day)
+    const file = await this.#openPart(current?.part.day === day ? nextPart(current.part) : firstPart(day))
     this.#current = file
     return file
   }
 
-  async #openDay(day: string): Promise<DayFile> {
-    const path = this.#pathOf(day)
+  /** Without a key there are no checkpoints to end with: then twice the size is the limit. */
+  #isFull({ size }: OpenFile): boolean {
+    return size >= this.#maxFileBytes * 2 || (size >= this.#maxFileBytes && this.#last?.type === 'checkpoint')
+  }
+
+  async #openPart(part: LogPart): Promise<OpenFile> {
+    const path = join(this.dir, part.name)
     const handle = await open(path, 'a+', 0o600).then(async (made) => {
       await made.close()
       await chmod(path, 0o600)
@@ -214,7 +208,7 @@ export class AuditFile implements AuditStore {
     })
     try {
       await syncDirectory(this.dir)
-      return { day, path, handle, size: (await handle.stat()).size, dirty: false }
+      return { part, path, handle, size: (await handle.stat()).size, dirty: false }
     } catch (error) {
       await handle.close()
       throw error
@@ -227,11 +221,10 @@ export class AuditFile implements AuditStore {
     await chmod(this.dir, 0o700)
     const resume = this.#resume
     this.#last = undefined
-    const days = await this.#allDays()
-    for (const day of days.reverse()) {
-      const file = await this.#openDay(day)
+    for (const part of (await logParts(this.dir)).reverse()) {
+      const file = await this.#openPart(part)
       this.#current = file
-      if (resume?.day === day && resume.dirty && file.size > resume.size) await this.#cut(file, resume.size)
+      if (resume?.part.name === part.name && resume.dirty && file.size > resume.size) await this.#cut(file, resume.size)
       this.#last = await this.#repair(file)
       if (this.#last) return
       await this.#drop()
@@ -240,7 +233,7 @@ export class AuditFile implements AuditStore {
   }
 
   /** Finds the last whole event, sets aside what is behind it, and answers it. */
-  async #repair(file: DayFile): Promise<StoredEvent | undefined> {
+  async #repair(file: OpenFile): Promise<StoredEvent | undefined> {
     let end = 0
     let last: StoredEvent | undefined
     for await (const line of readLinesBackwards(file.handle, file.size)) {
@@ -256,7 +249,7 @@ export class AuditFile implements AuditStore {
     return last
   }
 
-  async #setAside(file: DayFile, end: number): Promise<void> {
+  async #setAside(file: OpenFile, end: number): Promise<void> {
     const torn = Buffer.alloc(file.size - end)
     await file.handle.read(torn, 0, torn.length, end)
     const kept = await keepAside(file.path, torn)
@@ -265,7 +258,7 @@ export class AuditFile implements AuditStore {
     this.#found.push({ type: 'admin', action: 'audit.torn', object: file.path, after: { bytes: torn.length, kept } })
   }
 
-  async #cut(file: DayFile, size: number): Promise<void> {
+  async #cut(file: OpenFile, size: number): Promise<void> {
     await file.handle.truncate(size)
     await file.handle.datasync()
     file.size = size
@@ -275,13 +268,13 @@ export class AuditFile implements AuditStore {
     const file = this.#current
     if (!file) return
     this.#current = undefined
-    this.#resume = { day: file.day, size: file.size, dirty: file.dirty }
+    this.#resume = { part: file.part, size: file.size, dirty: file.dirty }
     await file.handle.close().catch(() => undefined) // the handle is gone either way; the failure that led here is the one to tell
   }
 }
 
 /** Another gateway in the same directory, or a file removed under us, would tear the chain: both show in the size and the links. */
-async function checkAlone(file: DayFile): Promise<void> {
+async function checkAlone(file: OpenFile): Promise<void> {
   const { nlink, size } = await file.handle.stat()
   if (nlink === 0) throw new Error('the file was removed')
   if (size < file.size) throw new Error(`the file was cut from ${file.size} to ${size} bytes`)
@@ -307,15 +300,6 @@ async function syncDirectory(dir: string): Promise<void> {
     await handle.sync()
   } finally {
     await handle.close()
-  }
-}
-
-function parseLine(text: string): StoredEvent | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isLinked(value) ? value : undefined
-  } catch {
-    return undefined // not JSON: the caller decides whether that is a torn write or damage
   }
 }
 

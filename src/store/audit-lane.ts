@@ -12,6 +12,10 @@ import type { AuditEvent, AuditStore, StoredEvent } from '../core/types.js'
 /** An AuditStore that may also tell what opening it brought to light (a torn line). */
 export interface LogStore extends AuditStore {
   found?(): readonly AuditEvent[]
+  /** Whether a signed head should come next: a file is full and ends with one. */
+  wantsCheckpoint?(): boolean
+  /** Forgets events up to this number, which a tombstone stands for. */
+  removeThrough?(seq: number): Promise<void>
 }
 
 export type LaneState = 'ready' | 'behind' | 'forked'

@@ -156,6 +156,11 @@ export class AuditLog implements AuditSink {
     return lane.store.query(filter, signal)
   }
 
+  /** Signs the head now, so that what came before can be proven without what comes later. */
+  checkpoint(): void {
+    if (!this.#closing) this.#checkpoint()
+  }
+
   status(): AuditStatus {
     return {
       head: this.#head,
@@ -423,6 +428,7 @@ export class AuditLog implements AuditSink {
       this.#useSpool()
       this.#watchTrouble()
     } else if (this.#spoolLane) this.#useSpool()
+    if (lane.store.wantsCheckpoint?.()) this.#checkpoint()
     this.#settle()
   }
 

@@ -94,6 +94,14 @@ export class AuditRedis implements AuditStore {
     }
   }
 
+  /** Never the last entry: the end of the stream is what the next append is measured against. */
+  async removeThrough(seq: number): Promise<void> {
+    await this.#call('trim', async () => {
+      const [last] = await this.#client.xrevrange(this.#stream, '+', '-', 'COUNT', 1)
+      if (last && parseEntry(last).seq > seq) await this.#client.xtrim(this.#stream, 'MINID', idOf(seq + 1))
+    })
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true

@@ -8,7 +8,26 @@ export const REDIS_KEYS = {
   audit: 'dockin:audit',
   /** Last id of the stream; written only so that WAIT has something to wait for. */
   auditFence: 'dockin:audit:fence',
+  /** The last signed head as JSON, where Redis is the anchor. */
+  anchor: 'dockin:audit:anchor',
 } as const
+
+/**
+ * The pod cache of a cluster. The braces keep all its keys in one slot of a Redis cluster, as the scripts need.
+ * A pod's own key is `<prefix>NAMESPACE:NAME:UID`, a hash of `pod` (JSON), `added`, `updated` and `deleted` (RFC 3339).
+ */
+export function podCacheKeys(cluster: string): { readonly prefix: string; readonly live: string; readonly events: string; readonly writer: string } {
+  const base = `dockin:pods:{${cluster}}`
+  return {
+    prefix: `${base}:pod:`,
+    /** Hash: uid -> key of each pod that is there. */
+    live: `${base}:live`,
+    /** Stream of `kind, at, namespace, name, uid, pod`. */
+    events: `${base}:events`,
+    /** Lease: which gateway writes. */
+    writer: `${base}:writer`,
+  }
+}
 
 /** Longest wait for a reply; a Redis that is slower than this counts as one that does not answer. */
 const COMMAND_TIMEOUT_MS = 3000
