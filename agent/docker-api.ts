@@ -25,6 +25,18 @@ export interface DockerContainerInfo {
   readonly names: readonly string[]
   readonly labels: Readonly<Record<string, string>>
 }
+/** What `GET /containers/{id}/json` says about its programs. */
+export interface DockerContainerFacts {
+  /** Whole, also when a part was asked for. */
+  readonly id: string
+  /** Of its first process, as the daemon sees it. */
+  readonly pid: number
+  /** "" is root. */
+  readonly user: string
+  readonly workingDir: string
+  /** Names or numbers. */
+  readonly groups: readonly string[]
+}
 /** One line of `GET /events`, for containers. */
 export interface DockerEvent {
   readonly action: string
@@ -118,6 +130,18 @@ export class DockerApi {
   async containerPid(containerId: string, signal: AbortSignal): Promise<number> {
     const info = await this.#call('GET', `/containers/${encodeURIComponent(containerId)}/json`, `inspect container ${containerId}`, signal)
     return (info as { State: { Pid: number } }).State.Pid
+  }
+
+  /** Whom and where programs run as in a container. @throws OpsError TARGET_GONE, TARGET_NOT_RUNNING */
+  async containerFacts(containerId: string, signal: AbortSignal): Promise<DockerContainerFacts> {
+    const { Id, State, Config, HostConfig } = (await this.#call(
+      'GET',
+      `/containers/${encodeURIComponent(containerId)}/json`,
+      `inspect container ${containerId}`,
+      signal,
+    )) as { Id: string; State: { Pid: number }; Config: { User?: string; WorkingDir?: string }; HostConfig: { GroupAdd?: string[] | null } }
+    if (State.Pid === 0) throw new OpsError('TARGET_NOT_RUNNING', `Container ${containerId} does not run`)
+    return { id: Id, pid: State.Pid, user: Config.User ?? '', workingDir: Config.WorkingDir ?? '', groups: HostConfig.GroupAdd ?? [] }
   }
 
   /** The containers that run. */

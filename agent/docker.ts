@@ -9,6 +9,8 @@ import { DockerApi } from './docker-api.js'
 import { MARK_VARIABLE } from './docker-family.js'
 import { type DockerHost, DockerProcess } from './docker-process.js'
 import { PidWatch } from './family.js'
+import { DockerFiles } from './files/docker-files.js'
+import type { FileSession } from './files/start-files.js'
 import type { ProcessTable } from './processes.js'
 
 export interface DockerRuntimeOptions {
@@ -26,6 +28,7 @@ export class DockerRuntime implements ContainerRuntime {
   readonly scheme = 'docker'
   readonly #host: DockerHost
   readonly #containers: DockerContainers
+  readonly #files: DockerFiles
   readonly #running = new Set<DockerProcess>()
   readonly #seesHostPids: boolean
   readonly #tables = new Map<string, ProcessTable>()
@@ -35,6 +38,7 @@ export class DockerRuntime implements ContainerRuntime {
     const api = new DockerApi(socketPath(options.docker ?? 'unix:///var/run/docker.sock'))
     this.#host = { api, watch: new PidWatch(), log: options.log }
     this.#containers = new DockerContainers(api, options.log)
+    this.#files = new DockerFiles(this.#host)
     this.#seesHostPids = options.hostPids ?? true
   }
 
@@ -51,6 +55,12 @@ export class DockerRuntime implements ContainerRuntime {
     return this.#keep(process, signal)
   }
 
+  /** The files of a container, as its user sees them. They end with the container. @throws OpsError TARGET_GONE, TARGET_NOT_RUNNING, TARGET_UNREACHABLE */
+  files(containerId: string, signal: AbortSignal): Promise<FileSession> {
+    if (!this.#seesHostPids) return Promise.reject(new OpsError('TARGET_UNREACHABLE', 'Cannot reach the files: the pids of the host cannot be seen'))
+    return this.#files.open(containerId, signal)
+  }
+
   containers(signal: AbortSignal): Promise<readonly NodeContainer[]> {
     return this.#containers.list(signal)
   }
@@ -62,7 +72,7 @@ export class DockerRuntime implements ContainerRuntime {
 
   /** Ends every program it started. */
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map((process) => process.close()))
+    await Promise.all([...[...this.#running].map((process) => process.close()), this.#files.close()])
     await this.#containers.close()
     this.#host.api.close()
   }

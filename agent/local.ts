@@ -5,6 +5,8 @@ import { join, resolve } from 'node:path'
 import { abortReason, OpsError } from '../src/core/errors.js'
 import { escapePeerText, type Logger } from '../src/core/log.js'
 import type { ContainerRuntime, ExecRequest, NodeContainer, RemoteProcess, WindowSize } from '../src/core/types.js'
+import { FileSessions } from './files/file-sessions.js'
+import { type FileSession, startFiles } from './files/start-files.js'
 import { type LocalHost, type LocalStart, spawnPiped, TerminalProcess } from './local-process.js'
 import { ProcessTable } from './processes.js'
 import { loadPty, type PtyFactory } from './pty.js'
@@ -36,6 +38,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #homes: ReadonlyMap<string, string>
   readonly #containers: readonly NodeContainer[]
   readonly #running = new Set<RemoteProcess>()
+  readonly #files = new FileSessions()
   #pty: PtyFactory | undefined
 
   /** @throws OpsError CONFIG_INVALID for a name that is none, or twice */
@@ -66,12 +69,19 @@ export class LocalRuntime implements ContainerRuntime {
     throw abortReason(signal)
   }
 
+  /** The files of this machine, from the pod's home on: as with its programs, no boundary stands between pods. @throws OpsError TARGET_GONE */
+  async files(containerId: string, signal: AbortSignal): Promise<FileSession> {
+    const home = this.#homes.get(containerId)
+    if (home === undefined) throw new OpsError('TARGET_GONE', `No such local pod: ${JSON.stringify(containerId)}`)
+    return this.#files.keep(await startFiles({ kind: 'here', home }, signal))
+  }
+
   async containers(): Promise<readonly NodeContainer[]> {
     return this.#containers
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map((process) => process.close()))
+    await Promise.all([...[...this.#running].map((process) => process.close()), this.#files.close()])
   }
 
   #openTerminal(start: LocalStart, size: WindowSize): RemoteProcess {

@@ -5,10 +5,14 @@ import type { Duplex } from 'node:stream'
 import { OpsError, toOpsError } from '../src/core/errors.js'
 import { escapePeerText, type Logger } from '../src/core/log.js'
 import type { NodeContainer } from '../src/core/types.js'
+import type { SpdyConnection } from '../src/wire/spdy/connection.js'
 import { refusalBody } from '../src/wire/spdy/refusal.js'
 import { AGENT_HEADER, upgradeServer } from '../src/wire/spdy/upgrade-server.js'
 import { type AskedExec, isExecPath, parseExec } from './exec-request.js'
 import { type AgentRuntime, runExec } from './exec-session.js'
+import { type AskedFiles, isFilesPath, parseFiles } from './files/files-request.js'
+import { runFiles } from './files/run-files.js'
+import type { FileSession } from './files/start-files.js'
 import { holdEnd } from './held-end.js'
 import { type AgentAuth, type AgentListen, createListener, gatewayOf, listenOn } from './listener.js'
 
@@ -17,6 +21,8 @@ export interface AgentOptions {
   readonly listen: AgentListen
   /** Not closed with the agent. */
   readonly runtime: AgentRuntime & {
+    /** Absent: this runtime leads to no files. */
+    files?(containerId: string, signal: AbortSignal): Promise<FileSession>
     /** One container; asks again before it says that there is none. */
     find?(matches: (one: NodeContainer) => boolean, signal: AbortSignal): Promise<NodeContainer | undefined>
   }
@@ -53,6 +59,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   return agent
 }
 
+interface Answered {
+  readonly connection: SpdyConnection
+  readonly release: () => void
+}
 type Route = (request: IncomingMessage, signal: AbortSignal) => Promise<{ readonly type: string; readonly body: string }>
 
 class Agent implements RunningAgent {
@@ -156,28 +166,21 @@ class Agent implements RunningAgent {
       const gateway = gatewayOf(request, this.#options.auth)
       if (this.#isDraining) throw new OpsError('DRAINING', 'This agent is stopping')
       if (this.#running.size >= this.#maxExecs) throw new OpsError('LIMIT_EXCEEDED', `${this.#maxExecs} programs run here already`)
-      if (!isExecPath(request.url ?? '')) throw new OpsError('NOT_FOUND', 'Only /exec/… can be upgraded')
-      const asked = parseExec(request.url ?? '')
+      const asked = parseUpgrade(request.url ?? '')
       const { namespace, pod, container } = asked
       log = log.child({ gateway, from, target: `${namespace}/${pod}/${container}` })
       const found = await this.#find(asked)
       if (socket.destroyed) throw new OpsError('CLIENT_GONE', 'The caller left')
-      const { connection } = upgradeServer(request, socket, head)
-      const release = holdEnd(socket)
-      socket.off('error', onError)
-      // Words after the first may be secrets (mysql -p…); what was asked for stands in the gateway's audit.
-      const { argv, pty } = asked.request
-      log.info({ program: escapePeerText(argv[0] ?? ''), words: argv.length, tty: pty !== undefined, container: found.id.slice(0, 12) }, 'exec.start')
-      const running = runExec(
-        this.#options.runtime,
-        { containerId: found.id, request: asked.request, lanes: asked.lanes },
-        connection,
-        release,
-        this.#stop.signal,
-        log,
-      )
-      this.#running.add(running)
-      await running.finally(() => this.#running.delete(running))
+      const answer = () => {
+        const { connection } = upgradeServer(request, socket, head)
+        const release = holdEnd(socket)
+        socket.off('error', onError)
+        return { connection, release }
+      }
+      const running = 'request' in asked ? this.#exec(asked, found, answer, log) : this.#files(found, socket, answer, log)
+      const over = running.catch(() => {}) // told below; whoever waits for all wants to know only that it is over
+      this.#running.add(over)
+      await running.finally(() => this.#running.delete(over))
     } catch (thrown) {
       const error = toOpsError(thrown)
       log.warn({ from, status: statusOf(error), code: error.code, reason: error.message }, 'exec.refused')
@@ -185,8 +188,32 @@ class Agent implements RunningAgent {
     }
   }
 
+  async #exec(asked: AskedExec, found: NodeContainer, answer: () => Answered, log: Logger): Promise<void> {
+    const { connection, release } = answer()
+    // Words after the first may be secrets (mysql -p…); what was asked for stands in the gateway's audit.
+    const { argv, pty } = asked.request
+    log.info({ program: escapePeerText(argv[0] ?? ''), words: argv.length, tty: pty !== undefined, container: found.id.slice(0, 12) }, 'exec.start')
+    const plan = { containerId: found.id, request: asked.request, lanes: asked.lanes }
+    await runExec(this.#options.runtime, plan, connection, release, this.#stop.signal, log)
+  }
+
+  /** The files are opened first, so that what stands against it is said as an HTTP status. */
+  async #files(found: NodeContainer, socket: Duplex, answer: () => Answered, log: Logger): Promise<void> {
+    const { runtime } = this.#options
+    if (!runtime.files) throw new OpsError('NOT_FOUND', 'This agent opens no files')
+    const session = await runtime.files(found.id, this.#stop.signal)
+    try {
+      if (socket.destroyed) throw new OpsError('CLIENT_GONE', 'The caller left')
+      const { connection, release } = answer()
+      log.info({ container: found.id.slice(0, 12), ...session.facts }, 'files.start')
+      await runFiles(session, connection, release, this.#stop.signal, log)
+    } finally {
+      await session.close()
+    }
+  }
+
   /** The container that was asked for, and no other that has taken its place. @throws OpsError TARGET_GONE */
-  async #find(asked: AskedExec): Promise<NodeContainer> {
+  async #find(asked: AskedExec | AskedFiles): Promise<NodeContainer> {
     const { runtime } = this.#options
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LOOKUP_LIMIT_MS)])
     const prefix = `${runtime.scheme}://`
@@ -201,6 +228,13 @@ class Agent implements RunningAgent {
     const what = [asked.namespace, asked.pod, asked.container].map((word) => escapePeerText(word)).join('/')
     throw new OpsError('TARGET_GONE', `No container ${what}${asked.uid === undefined ? '' : ` of pod uid ${escapePeerText(asked.uid)}`} runs on this node`)
   }
+}
+
+/** @throws OpsError NOT_FOUND, BAD_REQUEST */
+function parseUpgrade(url: string): AskedExec | AskedFiles {
+  if (isFilesPath(url)) return parseFiles(url)
+  if (isExecPath(url)) return parseExec(url)
+  throw new OpsError('NOT_FOUND', 'Only /exec/… and /files/… can be upgraded')
 }
 
 function statusOf(error: OpsError): number {

@@ -16,7 +16,7 @@ const stream = new Socket({ fd: SFTP_FD, readable: true, writable: true, allowHa
 stream.pause()
 const home = begin()
 if (home === undefined) process.exit(1)
-const files = new NodeFiles({ via: plan.via, home: Buffer.from(home) })
+const files = new NodeFiles({ via: plan.kind, home: Buffer.from(home) })
 // how it ended is seen by who started it: this process is of no more use either way
 await serveSftp({ readable: stream, writable: stream }, files, {}, new AbortController().signal).catch(() => {})
 stream.destroy()

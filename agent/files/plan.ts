@@ -2,10 +2,9 @@
 
 /** JSON in its first argument. Nothing in it is secret: arguments can be seen in /proc. */
 export type FilesPlan =
-  | { readonly kind: 'here'; readonly home: string; readonly via: string }
+  | { readonly kind: 'here'; readonly home: string }
   | {
       readonly kind: 'container'
-      readonly via: string
       /** Host pid of the container's first process. */
       readonly pid: number
       readonly containerId: string

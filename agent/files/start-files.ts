@@ -8,7 +8,6 @@ import { type FilesAnswer, type FilesPlan, SFTP_FD } from './plan.js'
 
 /** The files of one container, as a stream that speaks SFTP. */
 export interface FileSession {
-  readonly via: string
   /** Ends its writable side to end the session. */
   readonly stream: Duplex
   readonly facts: Extract<FilesAnswer, { readonly ok: true }>
@@ -49,7 +48,7 @@ export async function startFiles(plan: FilesPlan, signal: AbortSignal): Promise<
     const facts = await answerOf(child)
     const stream = child.stdio[SFTP_FD] as Duplex
     stream.on('error', () => {}) // whoever carries it hears its end
-    return { via: plan.via, stream, facts, ended, close }
+    return { stream, facts, ended, close }
   } catch (error) {
     await close()
     throw signal.aborted ? abortReason(signal) : error

@@ -1,5 +1,6 @@
 /** Executor that prefers the node agent and falls back to the API server where no agent answers. */
 import { OpsError, toOpsError } from '../core/errors.js'
+import type { FileAccess } from '../core/files.js'
 import type { Logger } from '../core/log.js'
 import { type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
 
@@ -25,6 +26,23 @@ export class AutoExecutor implements Executor {
       if (!(error instanceof OpsError) || error.code !== 'TARGET_UNREACHABLE' || signal.aborted) throw error
       this.#log.warn({ target: targetText(target), node: target.node, reason: error.message, to: this.#fallback.name }, 'executor.fallback')
       return this.#fallback.exec(target, request, signal)
+    }
+  }
+
+  /** Falls back where no agent can be reached, or where it says that it cannot reach the files. */
+  async files(target: Target, signal: AbortSignal): Promise<FileAccess> {
+    try {
+      if (!this.#agent.files) throw new OpsError('TARGET_UNREACHABLE', `${this.#agent.name} leads to no files`)
+      return await this.#agent.files(target, signal)
+    } catch (error) {
+      if (!(error instanceof OpsError) || error.code !== 'TARGET_UNREACHABLE' || signal.aborted) throw error
+      if (!this.#fallback.files)
+        throw new OpsError('TARGET_UNREACHABLE', `${error.message}; ${this.#fallback.name} leads to no files`, {
+          cause: error,
+          detail: 'files need the agent of the node',
+        })
+      this.#log.warn({ target: targetText(target), node: target.node, reason: error.message, to: this.#fallback.name }, 'executor.fallback')
+      return this.#fallback.files(target, signal)
     }
   }
 

@@ -1,22 +1,48 @@
 /** Executor around a container runtime of this process: a docker host as a cluster of its own. */
+import type { Duplex } from 'node:stream'
 import { OpsError } from '../core/errors.js'
+import { type FileAccess, FileError } from '../core/files.js'
 import { type ContainerRuntime, type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
+import { SftpClient } from '../wire/sftp/client.js'
+
+/** A runtime that may lead to files: as a stream that speaks SFTP, which ends with them. */
+export interface FilesRuntime extends ContainerRuntime {
+  files?(containerId: string, signal: AbortSignal): Promise<{ readonly stream: Duplex; close(): Promise<void> }>
+}
 
 export class DirectExecutor implements Executor {
   readonly name: string
-  readonly #runtime: ContainerRuntime
+  readonly #runtime: FilesRuntime
 
   /** Owns `runtime` and closes it. */
-  constructor(runtime: ContainerRuntime) {
+  constructor(runtime: FilesRuntime) {
     this.name = `${runtime.scheme} direct`
     this.#runtime = runtime
   }
 
   async exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    return this.#runtime.exec(this.#idOf(target), request, signal)
+  }
+
+  async files(target: Target, signal: AbortSignal): Promise<FileAccess> {
+    if (!this.#runtime.files) throw new OpsError('TARGET_UNREACHABLE', `${this.name} leads to no files`, { detail: 'no files can be reached there' })
+    const via = this.name
+    const session = await this.#runtime.files(this.#idOf(target), signal)
+    const { stream } = session
+    stream.once('close', () => void session.close())
+    try {
+      return await SftpClient.connect({ readable: stream, writable: stream }, { via }, signal)
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      throw new OpsError('TARGET_UNREACHABLE', `Cannot open the files through ${via}: ${error.message}`, { cause: error })
+    }
+  }
+
+  /** @throws OpsError TARGET_UNREACHABLE */
+  #idOf(target: Target): string {
     const [scheme, id] = splitContainerId(target.containerId)
-    if (scheme !== this.#runtime.scheme)
-      throw new OpsError('TARGET_UNREACHABLE', `${targetText(target)} is "${target.containerId}", not of ${this.#runtime.scheme}`)
-    return this.#runtime.exec(id, request, signal)
+    if (scheme === this.#runtime.scheme) return id
+    throw new OpsError('TARGET_UNREACHABLE', `${targetText(target)} is "${target.containerId}", not of ${this.#runtime.scheme}`)
   }
 
   async ready(signal: AbortSignal): Promise<void> {

@@ -1,11 +1,13 @@
 /** Executor through the node agents: Kubernetes' own streaming protocol, straight to the node. */
 import type { Socket } from 'node:net'
 import { abortReason, OpsError, toOpsError } from '../core/errors.js'
+import type { FileAccess } from '../core/files.js'
 import type { Logger } from '../core/log.js'
 import { type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
 import { openExecLanes } from '../wire/exec-lanes-client.js'
 import { KUBE_V4 } from '../wire/kube-channel.js'
 import { type Upgraded, upgradeClient } from '../wire/spdy/upgrade-client.js'
+import { filesPath, openAgentFiles } from './agent-files.js'
 import { agentGet } from './agent-get.js'
 import { type AgentEndpoint, AgentPool, type AgentTls } from './agent-pool.js'
 import { keepAlive } from './keep-alive.js'
@@ -39,7 +41,7 @@ export class AgentExecutor implements Executor {
   readonly #options: AgentExecutorOptions
   readonly #connectTimeoutMs: number
   readonly #pool: AgentPool
-  readonly #running = new Set<RemoteProcess>()
+  readonly #running = new Set<{ close(): Promise<void> }>()
 
   constructor(options: AgentExecutorOptions) {
     this.name = `agents of ${options.clusterName}`
@@ -50,10 +52,7 @@ export class AgentExecutor implements Executor {
   }
 
   async exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
-    if (signal.aborted) throw abortReason(signal)
-    if (this.#options.isCurrent?.(target) === false) throw new OpsError('TARGET_GONE', `Pod ${targetText(target)} with uid ${target.uid} is gone`)
-    const endpoint = this.#options.endpoint(target)
-    if (!endpoint) throw new OpsError('TARGET_UNREACHABLE', `No agent is known on ${target.node}`, { detail: `node ${target.node}` })
+    const endpoint = this.#endpoint(target, signal)
     const { connection } = await this.#upgrade(endpoint, agentPath(target, request), signal)
     const via = `agent ${endpoint.node}`
     keepAlive(connection, via)
@@ -63,6 +62,26 @@ export class AgentExecutor implements Executor {
     this.#running.add(process)
     process.exit.catch(() => {}).finally(() => this.#running.delete(process))
     return process
+  }
+
+  async files(target: Target, signal: AbortSignal): Promise<FileAccess> {
+    const endpoint = this.#endpoint(target, signal)
+    const { connection } = await this.#upgrade(endpoint, filesPath(target), signal)
+    const via = `agent ${endpoint.node}`
+    keepAlive(connection, via)
+    const files = await openAgentFiles(connection, via, signal)
+    this.#running.add(files)
+    void connection.closed.then(() => this.#running.delete(files))
+    return files
+  }
+
+  /** @throws OpsError TARGET_GONE, TARGET_UNREACHABLE */
+  #endpoint(target: Target, signal: AbortSignal): AgentEndpoint {
+    if (signal.aborted) throw abortReason(signal)
+    if (this.#options.isCurrent?.(target) === false) throw new OpsError('TARGET_GONE', `Pod ${targetText(target)} with uid ${target.uid} is gone`)
+    const endpoint = this.#options.endpoint(target)
+    if (!endpoint) throw new OpsError('TARGET_UNREACHABLE', `No agent is known on ${target.node}`, { detail: `node ${target.node}` })
+    return endpoint
   }
 
   /** A spare that the agent had closed is found out only now; the agent has not acted on it, so a new one is tried. */
@@ -128,7 +147,7 @@ export class AgentExecutor implements Executor {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map((process) => process.close()))
+    await Promise.all([...this.#running].map((one) => one.close()))
     this.#pool.close()
   }
 }
