@@ -4,7 +4,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import { clusterSchema } from './config/clusters.js'
-import { crossCheck } from './config/cross-checks.js'
+import { checkExamples, crossCheck } from './config/cross-checks.js'
 import { readYaml, type YamlDocument } from './config/document.js'
 import { deepFreeze, present } from './config/fields.js'
 import { Findings, type Located } from './config/findings.js'
@@ -43,29 +43,30 @@ const KEYS = ['dataDir', 'ssh', 'http', 'audit', 'recording', 'clusters', 'agent
  * @throws ConfigError (CONFIG_INVALID) whose `mistakes` are all that were found
  */
 export async function loadConfig(file: string): Promise<Config> {
-  const { config, findings } = await readConfig(resolve(file))
+  const { config, findings } = await readConfig(resolve(file), 'warning')
   if (!config) throw new ConfigError(file, findings.mistakes, findings.warnings)
   return config
 }
 
 /** All mistakes and warnings, for `opserver check`. Creates nothing and connects to nothing. */
 export async function checkConfig(file: string): Promise<ConfigReport> {
-  const { findings } = await readConfig(resolve(file))
+  const { findings } = await readConfig(resolve(file), 'mistake')
   return { mistakes: findings.mistakes, warnings: findings.warnings }
 }
 
-async function readConfig(file: string): Promise<{ config?: Config; findings: Findings }> {
+/** @param examples what an example is that its rule answers otherwise: a gateway starts nevertheless */
+async function readConfig(file: string, examples: 'mistake' | 'warning'): Promise<{ config?: Config; findings: Findings }> {
   const findings = new Findings()
   const result = await readYaml(file)
   if ('mistakes' in result) {
     findings.add(...result.mistakes)
     return { findings }
   }
-  const config = await readRoot(result.document, findings)
+  const config = await readRoot(result.document, findings, examples)
   return findings.mistakes.length === 0 && config ? { config: deepFreeze(config), findings } : { findings }
 }
 
-async function readRoot(root: YamlDocument, findings: Findings): Promise<Config | undefined> {
+async function readRoot(root: YamlDocument, findings: Findings, examples: 'mistake' | 'warning'): Promise<Config | undefined> {
   const folder = dirname(root.file)
   if (typeof root.value !== 'object' || root.value === null || Array.isArray(root.value)) {
     findings.mistake(root, [], 'the file must hold a map')
@@ -92,6 +93,7 @@ async function readRoot(root: YamlDocument, findings: Findings): Promise<Config 
   if (rules) findings.refuseTwins(rules.document, rules.path, 'rule')
 
   crossCheck({ root, ssh, http, clusters, clusterNames: namesAt(root, ['clusters']), users: people, rules: decisions }, findings)
+  for (const rule of decisions) checkExamples(rule, findings, examples)
   await checkFiles([...claims(root, { ssh, http, agentAuth }), ...clusters.flatMap(kubeconfigClaim)], findings)
 
   if (!dataDir || !ssh || !http || !audit || !recording || !login || !drainTimeoutMs || !logLevel) return undefined

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander'
 import type { Gateway } from './build/gateway.js'
 import { ConfigError, printMistakes } from './config/mistakes.js'
 import type { Config } from './config/values.js'
-import { checkConfig, loadConfig } from './config.js'
+import { loadConfig } from './config.js'
 import { toOpsError } from './core/errors.js'
 import { createLogger } from './core/log.js'
 
@@ -28,13 +28,14 @@ const program = new Command('opserver')
 
 program
   .command('check')
-  .description('print every mistake in a configuration with file, line and key; exit 1 when there is one')
+  .description('print every mistake in a configuration with file, line and key, and every example that its rule answers otherwise; exit 1 when there is one')
   .requiredOption('--config <file>', 'the configuration')
-  .action(async ({ config }: { config: string }) => {
-    const { mistakes, warnings } = await checkConfig(config)
-    process.stdout.write(printMistakes(mistakes, warnings))
-    if (mistakes.length === 0) process.stdout.write(`${config}: no mistakes\n`)
-    process.exitCode = mistakes.length === 0 ? 0 : 1
+  .option('--replay <dir>', 'ask the command lines of these audit files (DATA/audit) of the rules, and print what would change')
+  .action(async ({ config, replay }: { config: string; replay?: string }) => {
+    const { checkReport } = await import('./build/check.js')
+    const { text, exit } = await checkReport(config, replay)
+    process.stdout.write(text)
+    process.exitCode = exit
   })
 
 program

@@ -1,5 +1,6 @@
 /** Mistakes and warnings that no section shows by itself. */
 import type { User } from '../identity/directory.js'
+import { wrongExamples, wrongExampleText } from '../policy/examples.js'
 import { compileGlobs } from '../policy/globs.js'
 import type { Rule } from '../policy/rules.js'
 import type { YamlDocument } from './document.js'
@@ -92,4 +93,9 @@ function checkFileRule({ value: { files, commands }, document, path }: Located<R
   if (files?.maxUpload !== undefined && !files.upload) findings.warning(document, [...path, 'files', 'maxUpload'], 'has no effect: "upload" is not true')
   if (files?.maxDownload !== undefined && !files.download)
     findings.warning(document, [...path, 'files', 'maxDownload'], 'has no effect: "download" is not true')
+}
+
+/** Examples beside a rule that it answers otherwise than its author expects. */
+export function checkExamples({ value: rule, document, path }: Located<Rule>, findings: Findings, as: 'mistake' | 'warning'): void {
+  for (const wrong of wrongExamples(rule)) findings[as](document, [...path, 'examples', wrong.expected, wrong.index], wrongExampleText(wrong))
 }
