@@ -30,6 +30,7 @@ import {
 import type { Approvals } from './approvals.js'
 import { type Settled, settle } from './demand.js'
 import { endOf, Journal } from './journal.js'
+import { InputGate } from './lock.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
 import { readRsync } from './rsync.js'
@@ -134,6 +135,7 @@ class Run {
   readonly #startedAt = new Date()
   readonly #switch = new AbortController()
   readonly #meters = createMeters()
+  readonly #gate = new InputGate()
   #via: string | undefined
 
   constructor(parts: EntranceParts, request: OpenRequest, client: ClientEnd) {
@@ -224,6 +226,7 @@ class Run {
     const { target } = session
     let isRelaying = false
     try {
+      stages.push(this.#gate.stage())
       // stages first: a session that must be recorded does not start while it cannot be
       for (const intercept of interceptors) {
         const stage = await intercept(session)
@@ -297,6 +300,7 @@ class Run {
       bytes: () => ({ in: this.#meters.up, out: this.#meters.down + this.#meters.err }),
       notify: (text) => session.pty && this.#tell(text),
       end: (reason) => this.#switch.abort(reason),
+      gate: this.#gate,
       closed,
     }
     this.#parts.registry.add(live)

@@ -1,6 +1,7 @@
 /** The running sessions: list them, find one, end one, wait until all have ended. */
 import type { OpsError } from '../core/errors.js'
 import type { Session } from '../core/types.js'
+import type { InputGate } from './lock.js'
 
 export interface LiveSession {
   readonly session: Session
@@ -14,6 +15,8 @@ export interface LiveSession {
   notify(text: string): void
   /** Ends the session; the user reads the reason. */
   end(reason: OpsError): void
+  /** Holds what the user types while an admin says so. */
+  readonly gate: InputGate
   readonly closed: Promise<void>
 }
 

@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config.js'
 import type { OpsError } from '../../src/core/errors.js'
 import { silentLogger } from '../../src/core/log.js'
 import type { AuditEvent, Identity, Session, StoredEvent, Target } from '../../src/core/types.js'
+import { InputGate } from '../../src/session/lock.js'
 import { SessionRegistry } from '../../src/session/registry.js'
 
 const home = mkdtempSync(join(tmpdir(), 'reload-'))
@@ -37,7 +38,7 @@ async function inForce(rules: string) {
   const grant = book.policy.decide({ kind: 'open', identity: BOB, target: WEB, door: 'shell' })
   assert.ok(grant.allow)
   const session: Session = { id: 's', door: 'shell', identity: BOB, target: WEB, startedAt: new Date(0), signal: new AbortController().signal }
-  const facts = { via: () => undefined, bytes: () => ({ in: 0, out: 0 }), notify: () => {}, closed: new Promise<void>(() => {}) }
+  const facts = { via: () => undefined, bytes: () => ({ in: 0, out: 0 }), notify: () => {}, gate: new InputGate(), closed: new Promise<void>(() => {}) }
   registry.add({ session, rule: grant.rule, isGuarded: grant.commands !== undefined, ...facts, end: (reason) => ends.push(reason) })
   const events: AuditEvent[] = []
   let failing = false
