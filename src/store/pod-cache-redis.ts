@@ -47,12 +47,12 @@ const PAGE = 500
 /** Below the client's own limit for an answer. */
 const BLOCK_MS = 1000
 
-/** KEYS[1] lease; ARGV writer, milliseconds. 1 when the lease is ours. */
+/** KEYS[1] lease; ARGV writer, milliseconds. 2 when the lease is ours and was before, 1 when it is ours anew. */
 const LEAD = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1`
+return holder and 2 or 1`
 const RESIGN = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 /** KEYS lease, live, events; ARGV writer, expiry, stream length, key prefix, then kind, time, namespace, name, uid, json of each. */
 const WRITE = `
@@ -97,9 +97,15 @@ export class PodCacheRedis {
     return this.#options.leaseMs ?? LEASE_MS
   }
 
-  /** Takes or keeps the lease. False while another gateway writes. @throws OpsError INTERNAL when Redis does not answer, as all others here */
-  lead(): Promise<boolean> {
-    return this.#call('lead', async () => (await this.#client.eval(LEAD, 1, this.#keys.writer, this.#options.writer, this.leaseMs)) === 1)
+  /**
+   * Takes or keeps the lease. After "taken" anything may have happened to what is there: another wrote, or Redis lost it all.
+   * @throws OpsError INTERNAL when Redis does not answer, as all others here
+   */
+  lead(): Promise<'taken' | 'kept' | false> {
+    return this.#call('lead', async () => {
+      const answer = await this.#client.eval(LEAD, 1, this.#keys.writer, this.#options.writer, this.leaseMs)
+      return answer === 2 ? 'kept' : answer === 1 && 'taken'
+    })
   }
 
   /** Lets another gateway write at once. */

@@ -106,6 +106,8 @@ export interface Inventory {
   onChange(listener: (change: PodChange) => void): () => void
   /** Calls back once, when the pod with this uid has gone; soon, when it is gone already. Returns the way to stop. */
   onGone(uid: string, callback: () => void): () => void
+  /** Takes pods that were known elsewhere until the first reading says what is there; ignored after it. */
+  seed?(pods: readonly PodFacts[]): void
   /** Begins to follow the cluster until `signal` aborts or `close` is called. Never throws; failures are retried and show in `status`. */
   start(signal: AbortSignal): void
   /** May be called twice; resolves when nothing runs any more. */

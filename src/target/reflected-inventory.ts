@@ -42,6 +42,11 @@ export class ReflectedInventory implements Inventory {
     return this.#parts.index.onGone(uid, callback)
   }
 
+  seed(pods: readonly PodFacts[]): void {
+    if (this.status().synced) return
+    for (const pod of pods) if (pod.cluster === this.cluster && !this.find.byUid(pod.uid)) this.#parts.index.set(pod)
+  }
+
   status(): InventoryStatus {
     const all = this.#parts.reflectors.map((reflector) => reflector.status())
     const error = all.find((one) => one.lastError !== undefined)?.lastError
