@@ -7,7 +7,7 @@ import type { LogStore } from '../store/audit-lane.js'
 import { AuditLog } from '../store/audit-log.js'
 import { AuditRedis } from '../store/audit-redis.js'
 import { AuditSpool } from '../store/audit-spool.js'
-import { loadCheckpointKey } from '../wire/evidence/checkpoint.js'
+import { loadCheckpointKey } from '../store/checkpoint-key.js'
 
 export interface BuiltAudit {
   readonly log: AuditLog
