@@ -1,6 +1,7 @@
 /** Starts the child of a file session, and ends it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex, Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { abortReason, OpsError } from '../../src/core/errors.js'
 import { escapePeerText } from '../../src/core/log.js'
@@ -8,6 +9,8 @@ import { type FilesAnswer, type FilesPlan, SFTP_FD } from './plan.js'
 
 /** The files of one container, as a stream that speaks SFTP. */
 export interface FileSession {
+  /** Host pid of the child. */
+  readonly pid: number
   /** Ends its writable side to end the session. */
   readonly stream: Duplex
   readonly facts: Extract<FilesAnswer, { readonly ok: true }>
@@ -18,6 +21,8 @@ export interface FileSession {
 }
 
 const START_LIMIT_MS = 10_000
+/** What survives SIGKILL for so long sits in the kernel (dead NFS); waiting longer does not help. */
+const KILL_LIMIT_MS = 5000
 const ANSWER_CHARACTERS = 64 * 1024
 const COMPLAINT_CHARACTERS = 2000
 /** Few threads and a small heap: there may be many of these, and what it holds is bounded by the SFTP server's limits. */
@@ -39,7 +44,7 @@ export async function startFiles(plan: FilesPlan, signal: AbortSignal): Promise<
   const close = async () => {
     child.kill('SIGKILL')
     child.stdio[SFTP_FD]?.destroy()
-    await ended
+    await Promise.race([ended, sleep(KILL_LIMIT_MS, undefined, { ref: false })])
   }
   const onAbort = () => void child.kill('SIGKILL')
   const limit = setTimeout(onAbort, START_LIMIT_MS)
@@ -48,7 +53,7 @@ export async function startFiles(plan: FilesPlan, signal: AbortSignal): Promise<
     const facts = await answerOf(child)
     const stream = child.stdio[SFTP_FD] as Duplex
     stream.on('error', () => {}) // whoever carries it hears its end
-    return { stream, facts, ended, close }
+    return { pid: child.pid ?? 0, stream, facts, ended, close }
   } catch (error) {
     await close()
     throw signal.aborted ? abortReason(signal) : error
