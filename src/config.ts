@@ -21,6 +21,7 @@ import {
   recordingSchema,
   sshSchema,
 } from './config/schema.js'
+import { podCacheSchema, resourceManagerSchema } from './config/shared-services.js'
 import type { ClusterConfig, Config } from './config/values.js'
 import { userSchema } from './identity/directory.js'
 import { ruleSchema } from './policy/rules.js'
@@ -35,7 +36,22 @@ export interface ConfigReport {
   readonly warnings: readonly Mistake[]
 }
 
-const KEYS = ['dataDir', 'ssh', 'http', 'audit', 'recording', 'clusters', 'agentAuth', 'login', 'users', 'rules', 'drainTimeout', 'logLevel']
+const KEYS = [
+  'dataDir',
+  'ssh',
+  'http',
+  'audit',
+  'recording',
+  'clusters',
+  'agentAuth',
+  'resourceManager',
+  'podCache',
+  'login',
+  'users',
+  'rules',
+  'drainTimeout',
+  'logLevel',
+]
 
 /**
  * Reads the configuration for a start.
@@ -79,6 +95,8 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
   const http = findings.read(root, ['http'], httpSchema(folder))
   const audit = findings.read(root, ['audit'], auditSchema)
   const recording = findings.read(root, ['recording'], recordingSchema)
+  const resourceManager = findings.read(root, ['resourceManager'], resourceManagerSchema(folder))
+  const podCache = root.at(['podCache']) === undefined ? undefined : findings.read(root, ['podCache'], podCacheSchema)
   const login = findings.read(root, ['login'], loginSchema)
   const drainTimeoutMs = findings.read(root, ['drainTimeout'], drainTimeoutSchema)
   const logLevel = findings.read(root, ['logLevel'], logLevelSchema)
@@ -96,7 +114,7 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
   for (const rule of decisions) checkExamples(rule, findings, examples)
   await checkFiles([...claims(root, { ssh, http, agentAuth }), ...clusters.flatMap(kubeconfigClaim)], findings)
 
-  if (!dataDir || !ssh || !http || !audit || !recording || !login || !drainTimeoutMs || !logLevel) return undefined
+  if (!dataDir || !ssh || !http || !audit || !recording || !resourceManager || !login || !drainTimeoutMs || !logLevel) return undefined
   return present({
     file: root.file,
     dataDir,
@@ -106,6 +124,8 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
     recording,
     clusters: clusters.map(({ value }) => value),
     agentAuth,
+    resourceManager,
+    podCache,
     login,
     users: people.map(({ value }) => value),
     rules: decisions.map(({ value }) => value),

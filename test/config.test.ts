@@ -70,9 +70,10 @@ describe('config', () => {
         rekeyBytes: 2 ** 30,
         rekeyIntervalMs: 3_600_000,
       },
-      http: { listen: { host: '127.0.0.1', port: 8080 }, tokenLifetimeMs: 8 * 3_600_000 },
+      http: { listen: { host: '127.0.0.1', port: 8080 }, tokenLifetimeMs: 8 * 3_600_000, origins: [], exec: { perUser: 256, total: 2000 } },
       audit: { stores: [{ type: 'file' }], onFailure: 'refuse' },
       recording: { onFailure: 'refuse' },
+      resourceManager: { timeoutMs: 5000, cacheMs: 30_000, labels: { subsystem: 'subsystem', subsystemId: 'subsystem-id', dcn: 'dcn' } },
       clusters: [{ kind: 'local', name: 'demo', pods: ['web-0'] }],
       login: {
         userFreeFailures: 3,
@@ -142,7 +143,13 @@ rules: ../rules/rules.yaml
       rekeyIntervalMs: 600_000,
     })
     const tls = { cert: join(home, 'tls/cert'), key: join(home, 'tls/key') }
-    assert.deepEqual(config.http, { listen: { host: 'localhost', port: 8443 }, tls, tokenLifetimeMs: 3_600_000 })
+    assert.deepEqual(config.http, {
+      listen: { host: 'localhost', port: 8443 },
+      tls,
+      tokenLifetimeMs: 3_600_000,
+      origins: [],
+      exec: { perUser: 256, total: 2000 },
+    })
     assert.deepEqual(config.audit, { stores: [{ type: 'redis', url: 'redis://:pw@127.0.0.1:6379/0', stream: 's' }, { type: 'file' }], onFailure: 'continue' })
     assert.deepEqual(config.recording, { onFailure: 'continue', maxBytes: 2 ** 30 })
     const kubeconfig = join(home, 'tls/cert')

@@ -5,6 +5,7 @@ import { DEFAULT_LOGIN_LIMITS } from '../identity/login.js'
 import { parseRules } from '../policy/rules.js'
 import { deepFreeze } from './fields.js'
 import { auditSchema, drainTimeoutSchema, httpSchema, logLevelSchema, recordingSchema, sshSchema } from './schema.js'
+import { resourceManagerSchema } from './shared-services.js'
 import type { Config } from './values.js'
 
 export interface DemoOptions {
@@ -117,6 +118,7 @@ export function demoConfig({ dataDir, sshPort, httpPort, credentials = {} }: Dem
     audit: auditSchema.parse(undefined),
     recording: recordingSchema.parse(undefined),
     clusters: [{ kind: 'local', name: DEMO_CLUSTER, pods: [...DEMO_PODS] }],
+    resourceManager: resourceManagerSchema(folder).parse(undefined),
     login: { ...DEFAULT_LOGIN_LIMITS },
     users: parseUsers(users),
     rules: parseRules(DEMO_RULES),

@@ -44,6 +44,8 @@ export const httpSchema = (folder: string) =>
       listen: listenAddress.default({ host: '127.0.0.1', port: 8080 }),
       tls: z.strictObject({ cert: pathFrom(folder), key: pathFrom(folder) }).exactOptional(),
       tokenLifetime: duration(MINUTE_MS).default(8 * HOUR_MS),
+      origins: z.array(z.string().regex(/^https?:\/\/[^/\s]+$/, 'must be an origin like https://ops.example.org')).default([]),
+      exec: z.strictObject({ perUser: count(1).default(256), total: count(1).default(2000) }).prefault({}),
     })
     .prefault({})
     .transform(({ tokenLifetime, ...same }): HttpConfig => ({ ...same, tokenLifetimeMs: tokenLifetime }))
@@ -51,7 +53,7 @@ export const httpSchema = (folder: string) =>
 const onFailure = z.enum(['refuse', 'continue']).default('refuse')
 
 /** What ioredis takes; a password in it is fine, and one more reason to keep the file to oneself. */
-const redisUrl = z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d{1,3})?|unix:\/\/\/\S+)$/, 'must be redis://HOST:PORT/DB, rediss://… or unix:///PATH')
+export const redisUrl = z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d{1,3})?|unix:\/\/\/\S+)$/, 'must be redis://HOST:PORT/DB, rediss://… or unix:///PATH')
 const auditStore = z.discriminatedUnion(
   'type',
   [

@@ -17,6 +17,9 @@ export interface Config {
   readonly clusters: readonly ClusterConfig[]
   /** Mutual TLS between gateway and agents. */
   readonly agentAuth?: TlsFiles & { readonly ca: string }
+  readonly resourceManager: ResourceManagerConfig
+  /** Absent: pods are known to this gateway alone. */
+  readonly podCache?: PodCacheConfig
   readonly login: LoginLimits
   readonly users: readonly User[]
   readonly rules: readonly Rule[]
@@ -74,6 +77,10 @@ export interface HttpConfig {
   readonly tls?: TlsFiles
   /** How long a bearer token of /api/v1/login lasts. Default 8 h. */
   readonly tokenLifetimeMs: number
+  /** Besides our own: origins whose pages may open WebSockets here, like "https://ops.example.org". Default none. */
+  readonly origins: readonly string[]
+  /** Execs and terminals over HTTP at once. Default 256 of one user, 2000 in all. */
+  readonly exec: { readonly perUser: number; readonly total: number }
 }
 
 export type OnFailure = 'refuse' | 'continue'
@@ -92,6 +99,30 @@ export type AuditStoreConfig =
       /** Default "dockin:audit"; each gateway that shares a Redis needs its own. */
       readonly stream: string
     }
+
+/** Who knows subsystems and DCNs: Dockin-rm at `url`, or without one this gateway, from pod labels. */
+export interface ResourceManagerConfig {
+  readonly url?: string
+  /** Holds a bearer for a resource manager that asks for one, as another gateway does; read for every connection anew. */
+  readonly tokenFile?: string
+  /** Default 5 s. */
+  readonly timeoutMs: number
+  /** How long an answer counts. Default 30 s. */
+  readonly cacheMs: number
+  /** Names of pod labels. Default subsystem, subsystem-id and dcn. */
+  readonly labels: { readonly subsystem: string; readonly subsystemId: string; readonly dcn: string }
+}
+/** Pods in Redis, shared by gateways; labels that stand there decide until a cluster's first reading. */
+export interface PodCacheConfig {
+  /** redis://, rediss:// or unix:// */
+  readonly url: string
+  /** When what nobody refreshes is forgotten. Default 24 h. */
+  readonly expireMs: number
+  /** How long a writer that is not heard of keeps others from writing. Default 10 s. */
+  readonly leaseMs: number
+  /** About how many events the stream keeps. Default 10,000. */
+  readonly maxEvents: number
+}
 
 export interface RecordingConfig {
   /** Whether a session may run when it cannot be recorded. Default "refuse". */
