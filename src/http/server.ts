@@ -1,7 +1,8 @@
 /** The HTTP listener: fastify with the routes it is handed, errors as `{ code, message, trace }`. */
 import { randomUUID } from 'node:crypto'
 import { type FastifyInstance, type FastifyServerOptions, fastify } from 'fastify'
-import { toOpsError } from '../core/errors.js'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { type ErrorCode, OpsError, toOpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 
 export interface HttpServerOptions {
@@ -32,12 +33,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const app: FastifyInstance = fastify(serverOptions)
   app.setErrorHandler((error: unknown, request, reply) => {
     const status = statusOf(error)
-    const known = toOpsError(error, status < 500 ? 'BAD_REQUEST' : 'INTERNAL')
+    const known = asOpsError(error, status)
     if (status >= 500) log.error({ error, trace: request.id }, 'http.failed')
-    reply.code(status).send({ code: known.code, message: known.userText, trace: request.id })
+    const rule = known.rule === undefined ? {} : { rule: known.rule }
+    reply.code(status).send({ code: known.code, message: known.userText, ...rule, trace: request.id })
   })
   app.setNotFoundHandler((request, reply) => {
     reply.code(404).send({ code: 'NOT_FOUND', message: 'not found', trace: request.id })
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-trace', request.id)
   })
   for (const route of routes) route(app)
   await app.listen({ host: listen.host, port: listen.port })
@@ -51,4 +56,22 @@ function statusOf(error: unknown): number {
   if (typeof error !== 'object' || error === null) return 500
   if ('httpStatus' in error && typeof error.httpStatus === 'number') return error.httpStatus
   return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+}
+
+/** What fastify itself refuses, in our words: only mistakes of the request say more than their code. */
+const CODES: Readonly<Record<number, ErrorCode>> = { 401: 'AUTH_FAILED', 403: 'POLICY_REFUSED', 404: 'NOT_FOUND', 408: 'IDLE_TIMEOUT', 429: 'LIMIT_EXCEEDED' }
+
+function asOpsError(error: unknown, status: number): OpsError {
+  if (error instanceof OpsError) return error
+  if (status >= 500) return toOpsError(error)
+  const cause = { cause: error }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const [issue] = error.validation
+    const at = issue?.instancePath.split('/').filter(Boolean).join('.') ?? ''
+    const detail = `${error.validationContext ?? 'request'}: ${at === '' ? '' : `${at}: `}${issue?.message ?? 'not valid'}`
+    return new OpsError('BAD_REQUEST', `request refused: ${detail}`, { ...cause, detail: detail.slice(0, 500) })
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  const code = CODES[status] ?? 'BAD_REQUEST'
+  return new OpsError(code, message, { ...cause, ...(code === 'BAD_REQUEST' && { detail: message.slice(0, 200) }) })
 }

@@ -1,0 +1,72 @@
+/** What the API is handed: the gateway's parts, each as little as is used. */
+import type { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import type { Logger } from '../core/log.js'
+import type { AuditSearch, AuditSink, EventFilter, Identity, Login, Policy, Role, StoredEvent, TargetResolver } from '../core/types.js'
+import type { Approvals } from '../session/approvals.js'
+import type { SessionRegistry } from '../session/registry.js'
+import type { Health } from '../wire/api/health.js'
+import type { Access, JsonAnswer, Operation } from '../wire/api/operation.js'
+import type { OPERATIONS, OperationName } from '../wire/api/operations.js'
+import type { RuleItem } from '../wire/api/rules.js'
+import type { ClusterItem, NodeItem } from '../wire/api/targets.js'
+import type { UserItem } from '../wire/api/users.js'
+import type { Authenticator, Bearer, TokenDesk } from './authenticate.js'
+import type { Refusals } from './refusals.js'
+
+export interface ApiParts {
+  readonly auth: Authenticator
+  readonly tokens: TokenDesk
+  readonly refusals: Refusals
+  readonly login: Login
+  readonly audit: Pick<AuditSink, 'write'>
+  readonly search: AuditSearch
+  /** Calls back with each event from now on that passes. Returns the way to stop. @throws OpsError LIMIT_EXCEEDED */
+  readonly follow: (filter: EventFilter, listener: (event: StoredEvent) => void) => () => void
+  readonly registry: SessionRegistry
+  readonly policy: Policy
+  readonly resolver: Pick<TargetResolver, 'list' | 'resolve'>
+  readonly clusters: () => readonly ClusterItem[]
+  /** Without `pods`, which depend on who asks. */
+  readonly nodes: () => readonly Omit<NodeItem, 'pods'>[]
+  readonly rules: () => readonly RuleItem[]
+  readonly users: () => readonly UserItem[]
+  /** Somebody else, as the policy would know them; undefined: no such user. */
+  readonly identityOf: (user: string) => Identity | undefined
+  /** @throws OpsError NOT_FOUND */
+  readonly recordings: { open(session: string): Promise<Readable> }
+  readonly audience: { join(session: string): Readable; watchers(session: string): number }
+  /** The pack of a session that is over, as a tar. @throws OpsError NOT_FOUND */
+  readonly evidence: (session: string) => Promise<Readable>
+  readonly health: () => Promise<Health>
+  readonly approvals: Pick<Approvals, 'list' | 'decide' | 'mayDecide'>
+  readonly log: Logger
+}
+
+type Output<S> = [S] extends [z.ZodType] ? z.output<S> : undefined
+type Part<O, K extends 'params' | 'query' | 'body'> = O extends { readonly [P in K]?: infer S } ? Output<NonNullable<S>> : undefined
+
+/** One call of an operation: parsed, and by somebody who may make it. */
+export interface Call<O = Operation> {
+  readonly params: Part<O, 'params'>
+  readonly query: Part<O, 'query'>
+  readonly body: Part<O, 'body'>
+  readonly identity: Identity
+  readonly bearer: Bearer
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+/** What a handler answers: the value of a JSON operation; for others the reply, which it has made itself. */
+type Answered<O> = O extends { readonly answer: JsonAnswer<infer T> } ? T | FastifyReply : FastifyReply
+export type Handler<K extends OperationName> = (
+  call: Call<(typeof OPERATIONS)[K]>,
+) => Answered<(typeof OPERATIONS)[K]> | Promise<Answered<(typeof OPERATIONS)[K]>>
+export type Handlers = { readonly [K in OperationName]?: Handler<K> }
+
+const RANK: Readonly<Record<Role, number>> = { user: 1, auditor: 2, admin: 3 }
+
+/** Whether one of the roles is enough: an admin may what an auditor may, who may what a user may. */
+export function mayCall({ roles }: Pick<Identity, 'roles'>, access: Access): boolean {
+  return access === 'anyone' || roles.some((role) => RANK[role] >= RANK[access])
+}

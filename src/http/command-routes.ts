@@ -1,0 +1,58 @@
+/** The command lines of a session, where they stand in its recording. */
+import { OpsError } from '../core/errors.js'
+import type { StoredEvent } from '../core/types.js'
+import type { CommandItem } from '../wire/api/sessions.js'
+import type { ApiParts, Handlers } from './api-parts.js'
+import { partOf } from './pages.js'
+import { seenSession } from './session-access.js'
+
+type CommandEvent = Extract<StoredEvent, { type: 'command' }>
+type ExitEvent = Extract<StoredEvent, { type: 'command.exit' }>
+
+/** Commands of one session that are looked through; a shell script pasted for a whole day stays below. */
+const MAX_EVENTS = 50_000
+const PART = 1000
+
+export function commandHandlers(parts: ApiParts): Required<Pick<Handlers, 'listCommands'>> {
+  return {
+    listCommands: async ({ params, query, identity, request }) => {
+      const session = await seenSession(parts, identity, params.id, request.raw)
+      const [commands, exits] = await Promise.all([eventsOf(parts, params.id, 'command'), eventsOf(parts, params.id, 'command.exit')])
+      const ends = new Map(exits.filter((event): event is ExitEvent => event.type === 'command.exit').map((event) => [event.command, event]))
+      const startMs = Date.parse(session.startedAt)
+      const list = commands.filter((event): event is CommandEvent => event.type === 'command')
+      const { items, ...rest } = partOf(list, query)
+      return { items: items.map((event) => itemOf(event, ends.get(event.seq), startMs)), ...rest }
+    },
+  }
+}
+
+async function eventsOf({ search }: Pick<ApiParts, 'search'>, session: string, type: string): Promise<readonly StoredEvent[]> {
+  const events: StoredEvent[] = []
+  let cursor: string | undefined
+  do {
+    const page = await search.events({ session, type, order: 'oldest', limit: PART, ...(cursor !== undefined && { cursor }) })
+    events.push(...page.items)
+    cursor = page.next
+    if (events.length > MAX_EVENTS) throw new OpsError('LIMIT_EXCEEDED', `session "${session}" has more than ${MAX_EVENTS} events of type ${type}`)
+  } while (cursor !== undefined)
+  return events
+}
+
+function itemOf(event: CommandEvent, end: ExitEvent | undefined, startMs: number): CommandItem {
+  const { seq, time, line, lineBase64, cwd, verdict, rule, reason, commands, confidence } = event
+  return {
+    seq,
+    time,
+    offset: Math.max(0, (Date.parse(time) - startMs) / 1000),
+    ...(line !== undefined && { line }),
+    ...(lineBase64 !== undefined && { lineBase64 }),
+    ...(cwd !== undefined && { cwd }),
+    verdict,
+    ...(rule !== undefined && { rule }),
+    ...(reason !== undefined && { reason }),
+    ...(commands && { commands: commands.map((words) => [...words]) }),
+    confidence,
+    ...(end && { status: end.status, ms: end.ms }),
+  }
+}
