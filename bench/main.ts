@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { Client } from 'ssh2'
 import { kubeconfigOf, needs } from '../test/support/need.js'
 import { repository, run, World } from '../test/support/world.js'
+import { fileBenches } from './files.js'
 import { atLeast, atMost, type Goal, measurePair, pairedRow, printTable, type Row, skippedRow } from './pair.js'
 
 const LOGIN = 'alice+web-0.shop.a'
@@ -156,6 +157,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'stdout of 300 MB, against kubectl exec', goal: atLeast(1.3), measure: bulkOut },
   { name: 'stdin of 300 MB, against kubectl exec', goal: atLeast(1.8), measure: bulkIn },
   { name: 'memory of a recorded idle shell', goal: { text: '≤ 0.5 MiB', met: (_ratio, ours) => ours <= 0.5 }, measure: idleMemory },
+  ...fileBenches(LOGIN),
 ]
 
 async function main(): Promise<void> {

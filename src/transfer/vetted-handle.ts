@@ -106,7 +106,7 @@ export class VettedHandle implements FileHandle {
     return this.#file.handle.sync()
   }
 
-  /** Resolves once the event of an upload rests. @throws FileError of the back end, REFUSED when the event cannot be kept */
+  /** Resolves once the event of an upload rests. @throws FileError of the back end, of a write that failed or was refused; REFUSED when the event cannot be kept */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -122,12 +122,11 @@ export class VettedHandle implements FileHandle {
     const { handle, mode, closed } = this.#file
     try {
       const whole = mode.read && !this.#wasCut && (await this.#isWhole())
-      const failure = await handle.close().then(
-        () => undefined,
-        (error: unknown) => this.#failed(error),
-      )
+      await handle.close().catch((error: unknown) => this.#failed(error))
       if (this.#hasRead || (mode.read && !mode.write)) await this.#tellDownload(whole)
       if (this.#hasWritten || mode.write) await this.#tellUpload()
+      // OpenSSH's client forgets that a write failed when the answer to an earlier one comes after it: told once more
+      const failure = this.#failure ?? (mode.write ? this.#refusal : undefined)
       if (failure) throw failure
     } finally {
       closed(this)

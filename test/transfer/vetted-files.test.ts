@@ -120,7 +120,7 @@ test('sizes hold as bytes flow, whatever was declared, and the refused rest is a
   await put.write(0, Buffer.alloc(10))
   await assert.rejects(put.write(10, Buffer.alloc(1)), refused(/11 B is more than the 10 B that the rule allows per upload; rule r; ask alice/))
   await assert.rejects(put.write(0, Buffer.alloc(1)), refused(/more than/))
-  await put.close()
+  await assert.rejects(put.close(), refused(/more than/))
   assert.deepEqual([events[0]?.verdict, events[0]?.partial, events[0]?.bytes], ['deny', true, 10])
   const sparse = await vetted.open(path('g'), PUT)
   await assert.rejects(sparse.write(1e12, Buffer.alloc(1)), refused(/more than/))
@@ -230,7 +230,7 @@ test('a write that fails leaves no hash and a part', async (t) => {
   }))
   const put = await vetted.open(path('f'), PUT)
   await assert.rejects(put.write(0, Buffer.from('x')), { code: 'NO_SPACE' })
-  await put.close()
+  await assert.rejects(put.close(), { code: 'NO_SPACE' })
   assert.deepEqual([events[0]?.partial, events[0]?.error, events[0]?.sha256, events[0]?.bytes], [true, 'NO_SPACE', undefined, 0])
 })
 test('looks are not told, listings are, and a denied look is told once', async (t) => {
