@@ -1,5 +1,6 @@
 /** POST /api/v1/exec: a command in one target, from the first question to its exit code. */
 import { z } from 'zod'
+import { json, operation, SOCKET } from './operation.js'
 
 /** Longest command line, and the longest of all words of an argv together; Linux' own limit for one word is 128 KiB. */
 const MAX_LINE_CHARS = 128 * 1024
@@ -94,3 +95,41 @@ export const execLineSchema = z.union([
   z.object({ exit: z.int(), signal: z.string().optional(), ms: z.int(), error: execErrorSchema.optional() }),
 ])
 export type ExecApiLine = z.infer<typeof execLineSchema>
+
+/** Query of the WebSocket (subprotocols v5.channel.k8s.io, v4.channel.k8s.io); further parameters are refused where they would change what runs. */
+const execSocketQuery = z.object({
+  target: z.string().min(1).max(512),
+  container: name.optional(),
+  /** The program and its arguments, one `command` each; none with `tty`: a shell. */
+  command: z.union([word, z.array(word)]).optional(),
+  /** A line for /bin/sh in place of `command`. */
+  line: word.optional(),
+  stdin: z.stringbool().optional(),
+  stdout: z.stringbool().optional(),
+  stderr: z.stringbool().optional(),
+  tty: z.stringbool().optional(),
+  term: z.string().max(64).optional(),
+  columns: z.coerce.number().int().min(1).max(65535).optional(),
+  rows: z.coerce.number().int().min(1).max(65535).optional(),
+})
+
+export const execOperations = {
+  exec: operation({
+    topic: 'exec',
+    method: 'POST',
+    path: '/api/v1/exec',
+    access: 'user',
+    summary: 'Runs one command in one target; with Accept: application/x-ndjson its output comes line by line',
+    body: execRequestSchema,
+    answer: json(execAnswerSchema),
+  }),
+  openExec: operation({
+    topic: 'exec',
+    method: 'GET',
+    path: '/api/v1/exec',
+    access: 'user',
+    summary: "A command or a terminal over a WebSocket, in Kubernetes' channel protocol",
+    query: execSocketQuery,
+    answer: SOCKET,
+  }),
+}

@@ -1,8 +1,10 @@
 /** Every operation by its name: what the server registers, OpenAPI describes and the client offers. */
 import { approvalOperations } from './approvals.js'
 import { auditOperations } from './audit.js'
+import { execOperations } from './exec.js'
 import { healthOperations } from './health.js'
 import { loginOperations } from './login.js'
+import { resourceManagerOperations } from './resource-manager.js'
 import { ruleOperations } from './rules.js'
 import { sessionOperations } from './sessions.js'
 import { targetOperations } from './targets.js'
@@ -17,5 +19,7 @@ export const OPERATIONS = {
   ...userOperations,
   ...healthOperations,
   ...approvalOperations,
+  ...execOperations,
+  ...resourceManagerOperations,
 }
 export type OperationName = keyof typeof OPERATIONS

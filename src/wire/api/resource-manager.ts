@@ -6,6 +6,7 @@
  * into `type`, `state` and `status` beyond "ALLOCATED"; those pass through as text.
  */
 import { z } from 'zod'
+import { json, operation } from './operation.js'
 
 /** Where the original answers; opserver answers there too. */
 export const RM_PREFIX = '/rmController'
@@ -92,3 +93,15 @@ export const cmdbAnswerSchema = z.object({
   pods: z.array(cmdbPodSchema),
 })
 export type CmdbAnswer = z.infer<typeof cmdbAnswerSchema>
+
+export const resourceManagerOperations = {
+  queryCmdb: operation({
+    topic: 'targets',
+    method: 'GET',
+    path: '/api/v1/cmdb',
+    access: 'user',
+    summary: 'Pods of a subsystem, its id, a node IP, a pod IP, a pod name or a pod-set id that you may see',
+    query: cmdbQuerySchema,
+    answer: json(cmdbAnswerSchema),
+  }),
+}

@@ -1,0 +1,34 @@
+/** The doors of HTTP that run programs: POST /api/v1/exec, WebSocket and SPDY execs, and the GETs that kubectl makes before. */
+
+import type { Config } from '../config/values.js'
+import type { Logger } from '../core/log.js'
+import type { TargetResolver } from '../core/types.js'
+import { execRoutes } from '../http/exec.js'
+import { kubeRoutes } from '../http/exec-kube.js'
+import { type ExecDoorParts, type Identify, RunSlots } from '../http/exec-parts.js'
+import { spdyExec } from '../http/exec-spdy.js'
+import type { HttpServerOptions } from '../http/server.js'
+import { wsExec } from '../http/ws-exec.js'
+import { type UpgradeEntry, upgradeRoutes } from '../http/ws-upgrades.js'
+import type { Entrance } from '../session/open.js'
+
+type Route = HttpServerOptions['routes'][number]
+
+export interface ExecDoorsOptions {
+  readonly config: Pick<Config, 'http'>
+  readonly identify: Identify
+  readonly entrance: Entrance
+  readonly resolver: Pick<TargetResolver, 'list'>
+  /** Further upgrades of the same server, looked at first. */
+  readonly upgrades?: readonly UpgradeEntry[]
+  readonly log: Logger
+}
+
+export function execDoors({ config, identify, entrance, resolver, upgrades = [], log }: ExecDoorsOptions): Route[] {
+  const parts: ExecDoorParts = { identify, open: (request, client) => entrance.open(request, client), slots: new RunSlots(config.http.exec), log }
+  return [
+    execRoutes(parts),
+    kubeRoutes({ identify, list: (identity) => resolver.list(identity) }),
+    upgradeRoutes([...upgrades, wsExec(parts, { origins: config.http.origins }), spdyExec(parts)], log),
+  ]
+}
