@@ -14,11 +14,13 @@ import { Entrance } from '../session/open.js'
 import { SessionRegistry } from '../session/registry.js'
 import { loadHostKeys } from '../ssh/host-keys.js'
 import { type SshServer, startSshServer } from '../ssh/server.js'
+import type { Inventory } from '../target/inventory.js'
 import { pick } from '../target/picker.js'
 import { PodResolver } from '../target/resolver.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { guardedShells } from './guard.js'
+import { startPodCache } from './pod-cache.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildInterceptors } from './stages.js'
@@ -61,13 +63,15 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   const { policy, directory } = book
   const clusters = new Map<string, Cluster>()
   for (const cluster of config.clusters) clusters.set(cluster.name, scope.add(await buildCluster(cluster, config, log)))
-  for (const { inventory } of clusters.values()) inventory.start(stop.signal)
-  await firstSync(clusters)
+  const inventories = [...clusters.values()].map(({ inventory }) => inventory)
+  const podCache = scope.add(await startPodCache(config, inventories, log))
+  for (const inventory of inventories) inventory.start(stop.signal)
+  await firstSync(inventories.filter(({ cluster }) => !podCache.warm.has(cluster)))
 
   const registry = new SessionRegistry()
   const approvals = new Approvals({ audit })
   const interceptors: Interceptor[] = await buildInterceptors(config, audit, log)
-  const resolver = new PodResolver({ inventories: [...clusters.values()].map(({ inventory }) => inventory), maySee: sees(policy) })
+  const resolver = new PodResolver({ inventories, maySee: sees(policy) })
   const entrance = new Entrance({
     resolver,
     policy,
@@ -127,10 +131,10 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   }
 }
 
-/** Waits until every cluster has been read once, or the limit: a gateway must start while a cluster is away. */
-async function firstSync(clusters: ReadonlyMap<string, Cluster>): Promise<void> {
+/** Waits until each has been read once, or the limit: a gateway must start while a cluster is away. */
+async function firstSync(inventories: readonly Inventory[]): Promise<void> {
   const limit = AbortSignal.timeout(FIRST_SYNC_MS)
-  await Promise.allSettled([...clusters.values()].map(({ inventory }) => inventory.ready(limit)))
+  await Promise.allSettled(inventories.map((inventory) => inventory.ready(limit)))
 }
 
 function sees(policy: Policy): (identity: Identity, target: Target) => boolean {
