@@ -17,13 +17,14 @@ import { type SshServer, startSshServer } from '../ssh/server.js'
 import type { Inventory } from '../target/inventory.js'
 import { pick } from '../target/picker.js'
 import { PodResolver } from '../target/resolver.js'
+import { advisoryLog } from './advisory.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { guardedShells } from './guard.js'
 import { startPodCache } from './pod-cache.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
 import { refusalEvent } from './ssh-refusals.js'
-import { buildInterceptors } from './stages.js'
+import { buildStages } from './stages.js'
 import { transferServers } from './transfer.js'
 
 export interface Gateway {
@@ -70,7 +71,8 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
 
   const registry = new SessionRegistry()
   const approvals = new Approvals({ audit })
-  const interceptors: Interceptor[] = await buildInterceptors(config, audit, log)
+  const stages = await buildStages(config, audit, log)
+  const interceptors: Interceptor[] = [...stages.interceptors, advisoryLog(policy, audit, log)]
   const resolver = new PodResolver({ inventories, maySee: sees(policy) })
   const entrance = new Entrance({
     resolver,
