@@ -111,7 +111,9 @@ async function localParts(cluster: Of<'local'>, config: Config, log: Logger): Pr
     await runtime.close()
     await rm(folder, { recursive: true, force: true })
   }
-  return { inventory, executor: { name: executor.name, exec: (target, request, signal) => executor.exec(target, request, signal), close } }
+  const exec: Executor['exec'] = (target, request, signal) => executor.exec(target, request, signal)
+  const files: NonNullable<Executor['files']> = (target, signal) => executor.files(target, signal)
+  return { inventory, executor: { name: executor.name, exec, files, close } }
 }
 
 function localPods(inventory: StaticInventory): { name: string; uid: string }[] {
