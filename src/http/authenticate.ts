@@ -35,8 +35,8 @@ export interface AuthenticatorParts {
   readonly refusals: Refusals
   /** Browsers come over TLS: cookies are Secure and carry the __Host- prefix. */
   readonly isSecure: boolean
-  /** Origin under which browsers know us, where a proxy stands between; otherwise the Host of the request decides. */
-  readonly publicOrigin?: string
+  /** Origins under which browsers know us besides the Host of the request: where a proxy stands between. Default none. */
+  readonly origins?: readonly string[]
 }
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -85,9 +85,9 @@ export class Authenticator {
 
   isOwnOrigin({ headers }: IncomingMessage): boolean {
     const { origin, host } = headers
-    const { publicOrigin, isSecure } = this.#parts
+    const { origins = [], isSecure } = this.#parts
     if (origin === undefined) return false
-    return origin === publicOrigin || (host !== undefined && origin === `${isSecure ? 'https' : 'http'}://${host}`)
+    return origins.includes(origin) || (host !== undefined && origin === `${isSecure ? 'https' : 'http'}://${host}`)
   }
 
   /** Set-Cookie for a login of a browser. */

@@ -9,6 +9,8 @@ export interface HttpServerOptions {
   readonly listen: { readonly host: string; readonly port: number }
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer }
   readonly routes: readonly ((app: FastifyInstance) => void)[]
+  /** One of the routes answers what no other does. */
+  readonly isNotFoundTaken?: boolean
   readonly log: Logger
 }
 export interface HttpServer {
@@ -38,9 +40,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     const rule = known.rule === undefined ? {} : { rule: known.rule }
     reply.code(status).send({ code: known.code, message: known.userText, ...rule, trace: request.id })
   })
-  app.setNotFoundHandler((request, reply) => {
-    reply.code(404).send({ code: 'NOT_FOUND', message: 'not found', trace: request.id })
-  })
+  if (!options.isNotFoundTaken) {
+    app.setNotFoundHandler((request, reply) => {
+      reply.code(404).send({ code: 'NOT_FOUND', message: 'not found', trace: request.id })
+    })
+  }
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-trace', request.id)
   })
