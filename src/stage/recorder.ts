@@ -4,8 +4,18 @@
  */
 import { Transform } from 'node:stream'
 import { OpsError } from '../core/errors.js'
-import type { Logger } from '../core/log.js'
-import { type AuditSink, type Interceptor, type Session, type Stage, type Tape, type TapeStore, targetText, type WindowSize } from '../core/types.js'
+import { escapePeerText, type Logger } from '../core/log.js'
+import {
+  type AuditSink,
+  type Interceptor,
+  type Session,
+  type Stage,
+  type StoredEvent,
+  type Tape,
+  type TapeStore,
+  targetText,
+  type WindowSize,
+} from '../core/types.js'
 import { type CastHeader, castEventBytes, castEventLine, castHeaderLine, castSize, WholeCharacters } from '../wire/asciicast.js'
 
 export interface RecorderOptions {
@@ -23,10 +33,16 @@ export interface RecorderOptions {
   readonly now?: () => number
 }
 
+/** Command events that came before their session's recording was open (an exec's line is vetted first). */
+const MAX_EARLY = 1000
+/** Characters of a command line in its marker: enough to know it by. */
+const MAX_LABEL = 200
+
 /** The recorder of all sessions. Its `intercept` is the stage factory. */
 export class Recorder {
   readonly #options: RecorderOptions
   readonly #running = new Map<string, Recording>()
+  readonly #early = new Map<string, string>()
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -43,7 +59,25 @@ export class Recorder {
     if (!tape) return undefined
     const recording = new Recording(session, tape, this.#options, () => this.#running.delete(session.id))
     this.#running.set(session.id, recording)
+    const early = this.#early.get(session.id)
+    if (early !== undefined) recording.event('m', early)
+    this.#early.delete(session.id)
     return recording.stage
+  }
+
+  /**
+   * Marks the command that an event tells of: "NUMBER LINE", "NUMBER denied: LINE". Call it with every event that rests, in order
+   * (AuditLog.onAppend): a command runs only after that, so its marker comes before its output.
+   */
+  readonly note = (event: StoredEvent): void => {
+    const { session } = event
+    if (session === undefined) return
+    if (event.type === 'session.close' || event.type === 'session.refused') this.#early.delete(session)
+    if (event.type !== 'command') return
+    const line = escapePeerText(event.line ?? '(not UTF-8)', MAX_LABEL)
+    const label = `${event.seq} ${event.verdict === 'deny' || event.verdict === 'refused' ? 'denied: ' : ''}${line}`
+    if (this.#running.has(session)) this.mark(session, label)
+    else if (this.#early.size < MAX_EARLY) this.#early.set(session, label)
   }
 
   /** Sets a marker in the recording of a running session (a command's number); nothing happens when it is not recorded. */

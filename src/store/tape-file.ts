@@ -1,6 +1,6 @@
 /**
- * TapeStore on the file system: DIR/YYYY/MM/DD/SESSION.cast by the UTC day on which the session started, so that a day can be
- * archived as one directory. While it is written the name ends in `.cast.part`; sealing makes it durable and renames it.
+ * TapeStore on the file system: DIR/YYYY/MM/DD/SESSION.cast.gz (or .cast.enc) by the UTC day on which the session started, so that a day can be
+ * archived as one directory. While it is written the name ends in `.part`; sealing makes it durable and renames it.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -10,7 +10,12 @@ import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { OpsError } from '../core/errors.js'
 import type { AuditEvent, Session, Tape, TapeStore } from '../core/types.js'
-import { type BlockCoding, PLAIN, TapeSink } from './tape-sink.js'
+import { KEYFRAMES_ENDING } from '../wire/evidence/verify-recordings.js'
+import type { KeyframeThread } from './keyframe-thread.js'
+import { fileBytes, framesOf, GZIP, type TapeBytes, type TapeFormat } from './tape-format.js'
+import { eventsOf, markOf, openTape, type TapeMark, type TapePlace } from './tape-replay.js'
+import { seekTape } from './tape-seek.js'
+import { TapeSink } from './tape-sink.js'
 
 /** What may become a file name: no dots, no separators, nothing hidden. */
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
@@ -21,22 +26,35 @@ export interface TapeFileOptions {
   readonly dataDir: string
   /** Below `dataDir`; "recordings" by default. */
   readonly dir?: string
-  /** Ends the name of a sealed file; ".cast" by default. Goes with `coding`. */
-  readonly extension?: string
-  readonly coding?: BlockCoding
+  /** Blocks of gzip by default; see tape-cipher.ts. */
+  readonly format?: TapeFormat
+  /** Makes screens to seek by, once a recording is sealed or when it is first asked for. Without it seeking reads from the beginning. */
+  readonly keyframes?: KeyframeThread
+  /** Told of each recording that was sealed (an S3 store takes it from there). */
+  readonly onSealed?: (sealed: SealedTape) => void
+}
+
+export interface SealedTape {
+  readonly session: string
+  /** Below dataDir. */
+  readonly path: string
+  readonly sha256: string
+  readonly bytes: number
 }
 
 export class TapeFile implements TapeStore {
   readonly #dataDir: string
   readonly #dir: string
   readonly #extension: string
-  readonly #coding: BlockCoding
+  readonly #format: TapeFormat
+  readonly #options: TapeFileOptions
 
   constructor(options: TapeFileOptions) {
     this.#dataDir = options.dataDir
     this.#dir = join(options.dataDir, options.dir ?? 'recordings')
-    this.#extension = options.extension ?? '.cast'
-    this.#coding = options.coding ?? PLAIN
+    this.#format = options.format ?? GZIP
+    this.#extension = this.#format.extension
+    this.#options = options
   }
 
   /** The file is there and 0600 once this resolves. `tape.path` names it as it will be called when it is sealed. */
@@ -45,19 +63,46 @@ export class TapeFile implements TapeStore {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
       if (await exists(path)) throw Object.assign(new Error('it exists'), { code: 'EEXIST' })
-      return this.#tapeOf(path, await open(path + PART, 'wx', 0o600))
+      return await this.#tapeOf(session.id, path, await open(path + PART, 'wx', 0o600))
     } catch (error) {
       throw failed('create', path, error)
     }
   }
 
   /**
-   * The recording from its beginning; of a session that still runs, what has been flushed so far.
-   * @throws OpsError NOT_FOUND, BAD_REQUEST when the id is none
+   * The recording as asciicast, from its beginning; of a session that still runs, what has been flushed so far.
+   * @throws OpsError NOT_FOUND, BAD_REQUEST when the id is none; CONFIG_INVALID when it is encrypted for somebody else
    */
   async open(sessionId: string): Promise<Readable> {
+    return await openTape(await this.#place(sessionId))
+  }
+
+  /**
+   * The recording from a second on: header, the screen as it was, what follows. Times stay those of the recording.
+   * @throws OpsError as open()
+   */
+  async seek(sessionId: string, seconds: number): Promise<Readable> {
+    return await seekTape(await this.#place(sessionId), seconds, this.#options.keyframes)
+  }
+
+  /** The markers of a recording, in order. @throws OpsError as open() */
+  async marks(sessionId: string): Promise<readonly TapeMark[]> {
+    const place = await this.#place(sessionId)
+    const known = await this.#options.keyframes?.marks(place)
+    if (known) return known
+    const marks: TapeMark[] = []
+    for await (const { code, seconds, data } of eventsOf(place)) if (code === 'm') marks.push(markOf(seconds, data))
+    return marks
+  }
+
+  /** The bytes as they rest, whose sha256 the log holds: for an evidence pack. @throws OpsError NOT_FOUND, BAD_REQUEST */
+  async raw(sessionId: string): Promise<Readable> {
+    return createReadStream(await this.find(sessionId))
+  }
+
+  async #place(sessionId: string): Promise<TapePlace> {
     const path = await this.find(sessionId)
-    return createReadStream(path)
+    return { path, format: this.#format, open: async () => await openFile(path) }
   }
 
   /** Where the recording of a session rests now, sealed or not. @throws OpsError NOT_FOUND, BAD_REQUEST */
@@ -86,26 +131,33 @@ export class TapeFile implements TapeStore {
         }
         const sealed = await this.#closeLeft(path)
         const session = basename(path, this.#extension)
-        events.push({ type: 'admin', action: 'recording.closed', object: relative(this.#dataDir, path), session, after: sealed })
+        const object = relative(this.#dataDir, path)
+        events.push({ type: 'admin', action: 'recording.closed', object, session, after: sealed })
+        this.#options.onSealed?.({ session, path: object, ...sealed })
       }
     }
     return events
   }
 
-  async #closeLeft(path: string): Promise<{ readonly sha256: string; readonly bytes: number }> {
-    const hash = createHash('sha256')
-    let bytes = 0
-    for await (const chunk of createReadStream(path + PART)) {
-      hash.update(chunk as Buffer)
-      bytes += (chunk as Buffer).length
-    }
+  /** A block that was being written when the crash came is cut off: it was not flushed yet. */
+  async #closeLeft(path: string): Promise<{ readonly sha256: string; readonly bytes: number; readonly cutBytes?: number }> {
     const file = await open(path + PART, 'r+')
-    await settle(file, path)
-    return { sha256: hash.digest('hex'), bytes }
+    try {
+      const { size } = await file.stat()
+      const end = await wholeBytes(fileBytes(file, size), this.#format)
+      if (end < size) await file.truncate(end)
+      const hash = createHash('sha256')
+      for await (const chunk of createReadStream(path + PART)) hash.update(chunk as Buffer)
+      await settle(file, path)
+      return { sha256: hash.digest('hex'), bytes: end, ...(end < size && { cutBytes: size - end }) }
+    } finally {
+      await file.close()
+    }
   }
 
-  #tapeOf(path: string, file: FileHandle): Tape {
-    const sink = new TapeSink(file, this.#coding)
+  async #tapeOf(session: string, path: string, file: FileHandle): Promise<Tape> {
+    const sink = new TapeSink(file, await this.#format.writer())
+    await sink.begin()
     // The recorder listens while the session runs; a failure after it has let go must not be an uncaught error.
     sink.on('error', () => {})
     sink.once('close', () => {
@@ -116,7 +168,11 @@ export class TapeFile implements TapeStore {
       try {
         await finished(sink)
         await settle(file, path)
-        return { sha256: sink.digest(), bytes: sink.bytes }
+        const { bytes } = sink
+        const sha256 = sink.digest()
+        this.#options.keyframes?.later(path)
+        this.#options.onSealed?.({ session, path: relative(this.#dataDir, path), sha256, bytes })
+        return { sha256, bytes }
       } catch (error) {
         throw failed('seal', path, error)
       }
@@ -154,12 +210,29 @@ async function settle(file: FileHandle, path: string): Promise<void> {
   }
   await link(path + PART, path)
   await unlink(path + PART)
+  await unlink(path + PART + KEYFRAMES_ENDING).catch(() => undefined) // made only when somebody looked while the session ran
   const dir = await open(dirname(path), 'r')
   try {
     await dir.sync()
   } finally {
     await dir.close()
   }
+}
+
+/** Where the last whole block ends. An unreadable envelope is left as it is: the hash still proves it. */
+async function wholeBytes(tape: TapeBytes, format: TapeFormat): Promise<number> {
+  try {
+    const reader = await format.reader(tape)
+    const last = (await framesOf(tape, reader)).at(-1)
+    return last ? last.offset + last.bytes : reader.start
+  } catch {
+    return tape.size // encrypted for a key that is not here: heads cannot be found, nothing is cut
+  }
+}
+
+async function openFile(path: string): Promise<TapeBytes> {
+  const handle = await open(path, 'r')
+  return fileBytes(handle, (await handle.stat()).size)
 }
 
 async function numbered(dir: string): Promise<string[]> {

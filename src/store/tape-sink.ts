@@ -1,36 +1,34 @@
 /**
- * The way of a recording's lines to its file. Lines gather into blocks of 256 KiB, or of what came within 500 ms, and a block is
+ * The way of a recording's lines to its file. Lines gather into blocks of 64 KiB, or of what came within 500 ms, and a block is
  * written at once: after kill -9 the file holds all but the last half second. A slow disk shows as back-pressure: at most one
  * block is being written and another gathering.
  */
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { Writable } from 'node:stream'
+import { startOfLines } from '../wire/tape-blocks.js'
+import type { BlockWriter } from './tape-format.js'
 
-const BLOCK_BYTES = 256 * 1024
+const BLOCK_BYTES = 64 * 1024
 const FLUSH_MS = 500
-
-/** How a block is laid down: as it is, or (a later format) as a gzip member of its own, so that a reader can seek by block. */
-export type BlockCoding = (block: Buffer) => Buffer | Promise<Buffer>
-
-export const PLAIN: BlockCoding = (block) => block
 
 export class TapeSink extends Writable {
   readonly #file: FileHandle
-  readonly #coding: BlockCoding
+  readonly #writer: BlockWriter
   readonly #hash = createHash('sha256')
   #block: Buffer[] = []
   #blockBytes = 0
   #timer: NodeJS.Timeout | undefined
   #bytes = 0
+  #startMs = 0
   /** The write under way. Never rejects: a failure destroys the stream. */
   #writing: Promise<void> | undefined
 
   /** @param file open for writing at its beginning; the caller closes it */
-  constructor(file: FileHandle, coding: BlockCoding = PLAIN) {
+  constructor(file: FileHandle, writer: BlockWriter) {
     super({ highWaterMark: 64 * 1024 })
     this.#file = file
-    this.#coding = coding
+    this.#writer = writer
   }
 
   /** Bytes in the file so far. */
@@ -98,8 +96,17 @@ export class TapeSink extends Writable {
       })
   }
 
+  /** Lays down what stands before the first block. Once, before anything is written. */
+  async begin(): Promise<void> {
+    await this.#put(this.#writer.head)
+  }
+
   async #lay(block: Buffer): Promise<void> {
-    const bytes = await this.#coding(block)
+    this.#startMs = startOfLines(block) ?? this.#startMs
+    await this.#put(await this.#writer.encode(block, this.#startMs))
+  }
+
+  async #put(bytes: Buffer): Promise<void> {
     this.#hash.update(bytes)
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done)

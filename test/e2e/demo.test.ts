@@ -68,7 +68,7 @@ describe('opserver --demo', { skip: needs.program('ssh') }, () => {
     await run('ssh', ['-tt', '-F', '/dev/null', ...options, '-i', user?.keyFile as string, '-p', port, 'alice+web-0@127.0.0.1'], 'echo re""corded\nexit\n')
     const casts = (): string[] =>
       existsSync(join(dir, 'data/recordings'))
-        ? readdirSync(join(dir, 'data/recordings'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.cast'))
+        ? readdirSync(join(dir, 'data/recordings'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.cast.gz'))
         : []
     const file = await until('the recording', () => casts()[0])
     const lines = readFileSync(join(dir, 'data/recordings', file), 'utf8')

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -6,11 +7,13 @@ import { join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type TestContext, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { silentLogger } from '../../src/core/log.js'
 import type { AuditEvent, Session, Stage, Tape, TapeStore } from '../../src/core/types.js'
 import { Recorder, type RecorderOptions } from '../../src/stage/recorder.js'
 import { TapeFile } from '../../src/store/tape-file.js'
 import { type CastEvent, CastParser } from '../../src/wire/asciicast.js'
+import { needs } from '../support/need.js'
 import { anExec, aSession } from '../support/sessions.js'
 import { tempDir } from '../support/temp-dir.js'
 
@@ -48,7 +51,7 @@ async function through(stage: Stage, chunks: readonly Buffer[], name: 'down' | '
 async function read(dataDir: string, path: string): Promise<{ parser: CastParser; events: readonly CastEvent[]; bytes: Buffer }> {
   const bytes = await readFile(join(dataDir, path))
   const parser = new CastParser()
-  const events = parser.push(bytes)
+  const events = parser.push(gunzipSync(bytes))
   parser.end()
   return { parser, events, bytes }
 }
@@ -79,7 +82,7 @@ test('recorder writes what the client saw and tells path and hash of the file', 
   recorder.mark('another session', '43')
   await stage.finish?.(DONE)
   const facts = stage.facts?.() ?? {}
-  assert.equal(facts.recording, 'recordings/2026/11/23/s-1.cast')
+  assert.equal(facts.recording, 'recordings/2026/11/23/s-1.cast.gz')
   const { parser, events, bytes } = await read(dataDir, String(facts.recording))
   assert.equal(facts.recordingSha256, createHash('sha256').update(bytes).digest('hex'))
   assert.deepEqual(events, [
@@ -235,4 +238,55 @@ test('session that is torn down in the middle leaves a sealed recording of what 
   await stage.finish?.(undefined)
   const { events } = await read(dataDir, String(stage.facts?.().recording))
   assert.equal(events[0]?.data, 'shown')
+})
+
+test('commands are marked with their number, also one that was vetted before the recording was open', async (t) => {
+  const { recorder, dataDir } = await onDisk(t, { records: () => true })
+  const event = (seq: number, line: string, verdict: 'allow' | 'deny', session = 's-1') =>
+    recorder.note({ type: 'command', seq, session, line, verdict, confidence: 'exact', time: '', prev: '', hash: '' })
+  event(7, 'ls -la\u001b[2J', 'allow')
+  event(8, 'id', 'allow', 'another')
+  const stage = await stageOf(recorder, anExec())
+  await through(stage, [Buffer.from('out')])
+  event(9, 'rm -rf /', 'deny')
+  await stage.finish?.(DONE)
+  const { events } = await read(dataDir, String(stage.facts?.().recording))
+  assert.deepEqual(
+    events.map(({ code, data }) => [code, data]),
+    [
+      ['m', '7 ls -la\\x1b[2J'],
+      ['o', 'out'],
+      ['m', '9 denied: rm -rf /'],
+    ],
+  )
+})
+
+test('secret typed at a prompt that does not echo is in no recording', { skip: needs.program('python3') }, async (t) => {
+  const { recorder, dataDir } = await onDisk(t)
+  const stage = await stageOf(recorder, aSession().session)
+  assert.equal(stage.up, undefined, 'input does not pass the recorder')
+  // a real terminal whose program asks with echo off; what the client types goes in, what the terminal shows is recorded
+  const script = `import os,pty,sys,time
+pid,fd=pty.fork()
+if pid==0: os.execvp('sh',['sh','-c','stty -echo; printf "Password: "; read x; stty echo; echo; echo "got \${#x}"'])
+seen=b''
+while b'Password: ' not in seen: seen+=os.read(fd,1000)
+time.sleep(0.1)
+os.write(fd,b'hunter2-secret\\n')
+try:
+  while True:
+    chunk=os.read(fd,1000)
+    if not chunk: break
+    seen+=chunk
+except OSError: pass
+sys.stdout.buffer.write(seen)`
+  const shown = execFileSync('python3', ['-c', script])
+  assert.match(shown.toString(), /Password: .*got 14/s)
+  await through(stage, [shown])
+  await stage.finish?.(DONE)
+  const { events } = await read(dataDir, String(stage.facts?.().recording))
+  const text = events.map(({ data }) => data).join('')
+  assert.match(text, /Password: /)
+  assert.doesNotMatch(text, /hunter2/)
+  assert.ok(events.every(({ code }) => code !== 'i'))
 })

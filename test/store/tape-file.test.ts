@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { gunzipSync } from 'node:zlib'
+import { encryptedTapes } from '../../src/store/tape-cipher.js'
 import { TapeFile } from '../../src/store/tape-file.js'
+import { GZIP, type TapeFormat } from '../../src/store/tape-format.js'
 import { CastParser } from '../../src/wire/asciicast.js'
+import { encodeBlock } from '../../src/wire/tape-blocks.js'
 import { bytesOf, tapeStoreContract } from '../contract/tape-store.js'
 import { aSession } from '../support/sessions.js'
 import { tempDir } from '../support/temp-dir.js'
@@ -17,19 +21,17 @@ import { mountTmpfs, needsMount } from '../support/tmpfs.js'
 const DAY = join('recordings', '2026', '11', '23')
 
 tapeStoreContract('TapeFile', async (t) => new TapeFile({ dataDir: await tempDir(t) }))
-tapeStoreContract('TapeFile in blocks', async (t) => {
-  return new TapeFile({ dataDir: await tempDir(t), extension: '.cast.blk', coding: async (block) => Buffer.from(block) })
-})
+tapeStoreContract('TapeFile encrypted', async (t) => new TapeFile({ dataDir: await tempDir(t), format: encryptedTapes({ fileKey: randomBytes(32) }) }))
 
 test('tape rests under the day of its session, 0600, and is a part until it is sealed', async (t) => {
   const dataDir = await tempDir(t)
   const tapes = new TapeFile({ dataDir })
   const tape = await tapes.create(aSession().session)
-  assert.equal(tape.path, join(DAY, 's-1.cast'))
-  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.part'])
+  assert.equal(tape.path, join(DAY, 's-1.cast.gz'))
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz.part'])
   tape.sink.end('x')
   await tape.seal()
-  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast'])
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz'])
   assert.equal((await stat(join(dataDir, tape.path))).mode & 0o777, 0o600)
   assert.equal((await stat(join(dataDir, 'recordings'))).mode & 0o777, 0o700)
 })
@@ -51,8 +53,12 @@ test('tape of a running session can be read within a second of what was written'
 
 test('lines keep their order when blocks, timers and the end overlap', async (t) => {
   const dataDir = await tempDir(t)
-  // A coding that takes its time makes writes pile up behind each other.
-  const tapes = new TapeFile({ dataDir, coding: async (block) => delay(3, block) })
+  // A writer that takes its time makes writes pile up behind each other.
+  const slow: TapeFormat = {
+    ...GZIP,
+    writer: async () => ({ head: Buffer.alloc(0), encode: async (plain, startMs) => delay(3, await encodeBlock(plain, startMs)) }),
+  }
+  const tapes = new TapeFile({ dataDir, format: slow })
   const tape = await tapes.create(aSession().session)
   let wanted = ''
   for (let i = 0; i < 400; i++) {
@@ -63,17 +69,26 @@ test('lines keep their order when blocks, timers and the end overlap', async (t)
   }
   tape.sink.end()
   await tape.seal()
-  assert.equal(await readFile(join(dataDir, tape.path), 'utf8'), wanted)
+  assert.equal((await bytesOf(await tapes.open('s-1'))).toString(), wanted)
+  assert.equal(execFileSync('zcat', [join(dataDir, tape.path)], { maxBuffer: 1e8 }).toString(), wanted, 'zcat reads it as one')
 })
 
-test('blocks can be gzip members, which read as one file', async (t) => {
-  const dataDir = await tempDir(t)
-  const tapes = new TapeFile({ dataDir, extension: '.cast.gz', coding: (block) => gzipSync(block) })
-  const tape = await tapes.create(aSession().session)
-  const text = 'line of text\n'.repeat(20_000)
-  tape.sink.end(text)
-  await tape.seal()
-  assert.equal(gunzipSync(await readFile(join(dataDir, tape.path))).toString(), text)
+test('block that was torn by a crash is cut off, and the event says how much', async (t) => {
+  for (const format of [GZIP, encryptedTapes({ fileKey: randomBytes(32) })]) {
+    const dataDir = await tempDir(t)
+    const tapes = new TapeFile({ dataDir, format })
+    const tape = await tapes.create(aSession().session)
+    tape.sink.end('[0.5,"o","whole"]\n')
+    const { bytes } = await tape.seal()
+    const path = join(dataDir, tape.path)
+    const block = (await readFile(path)).subarray(-60)
+    await appendFile(path, block.subarray(0, 40))
+    await rename(path, `${path}.part`)
+    const [event] = await tapes.recover()
+    assert.ok(event?.type === 'admin')
+    assert.deepEqual({ ...(event.after as object), sha256: '' }, { sha256: '', bytes, cutBytes: 40 })
+    assert.equal((await bytesOf(await tapes.open('s-1'))).toString(), '[0.5,"o","whole"]\n')
+  }
 })
 
 test('recordings that were left unclosed are closed at start with what they hold, and told', async (t) => {
@@ -82,22 +97,22 @@ test('recordings that were left unclosed are closed at start with what they hold
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await once(child.stdout, 'data')
-  const part = join(dataDir, DAY, 's-1.cast.part')
-  while ((await stat(part)).size < 1000) await delay(20)
+  const part = join(dataDir, DAY, 's-1.cast.gz.part')
+  while ((await stat(part)).size < 500) await delay(20)
   child.kill('SIGKILL')
   await once(child, 'exit')
   const tapes = new TapeFile({ dataDir })
   const events = await tapes.recover()
   assert.equal(events.length, 1)
-  const held = await readFile(join(dataDir, DAY, 's-1.cast'))
+  const held = await readFile(join(dataDir, DAY, 's-1.cast.gz'))
   assert.ok(held.length > 0)
   const [event] = events
   assert.ok(event?.type === 'admin' && event.action === 'recording.closed')
-  assert.equal(event.object, join(DAY, 's-1.cast'))
+  assert.equal(event.object, join(DAY, 's-1.cast.gz'))
   assert.equal(event.session, 's-1')
   assert.equal((event.after as { bytes: number }).bytes, held.length)
   const parser = new CastParser()
-  const lines = parser.push(held)
+  const lines = parser.push(gunzipSync(held))
   parser.end()
   assert.ok(lines.length > 10 && !parser.torn, 'whole lines rest, block by block')
   assert.deepEqual(await tapes.recover(), [])
@@ -111,7 +126,7 @@ test('recording whose sealing was cut between its two steps is left as it is', a
   await tape.seal()
   await link(join(dataDir, tape.path), join(dataDir, `${tape.path}.part`))
   assert.deepEqual(await tapes.recover(), [])
-  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast'])
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz'])
 })
 
 test('full disk fails the tape with the path', { skip: needsMount }, async (t) => {
@@ -120,21 +135,21 @@ test('full disk fails the tape with the path', { skip: needsMount }, async (t) =
   const tape = await tapes.create(aSession().session)
   const broken = new Promise<Error>((resolve) => tape.sink.once('error', resolve))
   const write = () => {
-    while (!tape.sink.destroyed && tape.sink.write('x'.repeat(30_000)));
+    while (!tape.sink.destroyed && tape.sink.write(randomBytes(20_000).toString('hex')));
     if (!tape.sink.destroyed) tape.sink.once('drain', write)
   }
   write()
   assert.equal(((await broken) as NodeJS.ErrnoException).code, 'ENOSPC')
-  await assert.rejects(tape.seal(), { code: 'RECORDING_FAILED', message: /s-1\.cast": ENOSPC/ })
+  await assert.rejects(tape.seal(), { code: 'RECORDING_FAILED', message: /s-1\.cast\.gz": ENOSPC/ })
   const kept = await readdir(join(dataDir, DAY))
-  assert.deepEqual(kept, ['s-1.cast.part'], 'what was written stays for the next start')
+  assert.deepEqual(kept, ['s-1.cast.gz.part'], 'what was written stays for the next start')
 })
 
 test('tape that cannot be created fails with the path', async (t) => {
   const dataDir = await tempDir(t)
   await writeFile(join(dataDir, 'recordings'), '')
   const tapes = new TapeFile({ dataDir })
-  await assert.rejects(tapes.create(aSession().session), { code: 'RECORDING_FAILED', message: /recordings\/2026\/11\/23\/s-1\.cast": (ENOTDIR|EEXIST)/ })
+  await assert.rejects(tapes.create(aSession().session), { code: 'RECORDING_FAILED', message: /recordings\/2026\/11\/23\/s-1\.cast\.gz": (ENOTDIR|EEXIST)/ })
   await rm(join(dataDir, 'recordings'))
   await chmod(dataDir, 0o700)
   const tape = await tapes.create(aSession().session)
