@@ -34,7 +34,7 @@ import {
   type OpenMode,
 } from '../../src/core/files.js'
 import { errnoOf, fromErrno } from './errno.js'
-import { NodeHandle, openRegular } from './node-handle.js'
+import { NodeHandle, openRegular, ReadBlock } from './node-handle.js'
 import { baseName, parentOf, realPath } from './real-path.js'
 import { attributesOf, kindOfDirent } from './stats.js'
 
@@ -52,6 +52,7 @@ export class NodeFiles implements FileAccess {
   readonly via: string
   readonly home: FilePath
   readonly #open = new Set<NodeHandle>()
+  readonly #block = new ReadBlock()
   #isClosed = false
 
   constructor({ via, home }: NodeFilesOptions) {
@@ -98,7 +99,7 @@ export class NodeFiles implements FileAccess {
 
   async open(path: FilePath, mode: OpenMode, change: FileChange = {}): Promise<FileHandle> {
     return this.#do(() => {
-      const handle = new NodeHandle(openRegular(this.#absolute(path), mode, change), mode, () => this.#open.delete(handle))
+      const handle = new NodeHandle(openRegular(this.#absolute(path), mode, change), mode, this.#block, () => this.#open.delete(handle))
       this.#open.add(handle)
       return handle
     })

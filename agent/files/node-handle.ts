@@ -60,32 +60,47 @@ function flagsOf({ read, write, append, create, exclusive }: OpenMode): number {
   )
 }
 
+/** One block to read into, for all files of a session: calls are synchronous, so one is enough. */
+export class ReadBlock {
+  #block: Buffer | undefined
+
+  /** What was read, in memory that is the caller's. */
+  fill(length: number, read: (into: Buffer) => number): Buffer {
+    const block = this.#block && length <= BLOCK_BYTES ? this.#block : Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES))
+    this.#block = undefined
+    const filled = read(block)
+    if (filled >= COPY_BYTES) return block.subarray(0, filled)
+    if (block.length === BLOCK_BYTES) this.#block = block
+    return Buffer.from(block.subarray(0, filled))
+  }
+}
+
 export class NodeHandle implements FileHandle {
   readonly #fd: number
+  readonly #block: ReadBlock
   readonly #isAppend: boolean
   readonly #onClose: () => void
-  #block: Buffer | undefined
   #state: 'open' | 'closed' | 'abandoned' = 'open'
 
-  constructor(fd: number, mode: OpenMode, onClose: () => void) {
+  constructor(fd: number, mode: OpenMode, block: ReadBlock, onClose: () => void) {
     this.#fd = fd
+    this.#block = block
     this.#isAppend = mode.append
     this.#onClose = onClose
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    return this.#do((fd) => {
-      const block = this.#takeBlock(length)
-      let filled = 0
-      while (filled < length) {
-        const count = readSync(fd, block, filled, length - filled, offset + filled)
-        if (count === 0) break
-        filled += count
-      }
-      if (filled >= COPY_BYTES) return block.subarray(0, filled)
-      if (block.length === BLOCK_BYTES) this.#block = block
-      return Buffer.from(block.subarray(0, filled))
-    })
+    return this.#do((fd) =>
+      this.#block.fill(length, (block) => {
+        let filled = 0
+        while (filled < length) {
+          const count = readSync(fd, block, filled, length - filled, offset + filled)
+          if (count === 0) break
+          filled += count
+        }
+        return filled
+      }),
+    )
   }
 
   async write(offset: number, data: Buffer): Promise<void> {
@@ -136,15 +151,7 @@ export class NodeHandle implements FileHandle {
 
   #end(state: 'closed' | 'abandoned'): void {
     this.#state = state
-    this.#block = undefined
     this.#onClose()
-  }
-
-  #takeBlock(length: number): Buffer {
-    const block = this.#block
-    if (!block || length > BLOCK_BYTES) return Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES))
-    this.#block = undefined
-    return block
   }
 
   #do<Result>(work: (fd: number) => Result): Result {

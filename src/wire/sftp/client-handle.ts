@@ -10,6 +10,8 @@ export interface ClientHandleFacts {
   /** Most bytes of one READ or WRITE. */
   readonly contentBytes: number
   readonly canSync: boolean
+  /** What was only read has nothing to lose at its end: nobody waits for it. */
+  readonly isReadOnly: boolean
 }
 
 /** Made by SftpClient only. */
@@ -62,7 +64,11 @@ export class ClientHandle implements FileHandle {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#exchange.ask({ type: 'close', handle: this.#handle }).then(() => {})
+    if (!this.#closing) {
+      const closed = this.#exchange.ask({ type: 'close', handle: this.#handle }).then(() => {})
+      closed.catch(() => {}) // whoever waits hears it
+      this.#closing = this.#facts.isReadOnly ? Promise.resolve() : closed
+    }
     return this.#closing
   }
 

@@ -107,7 +107,12 @@ export class SftpClient implements FileAccess {
   async open(path: FilePath, mode: OpenMode, { mode: permissions, ...rest }: FileChange = {}): Promise<FileHandle> {
     const attributes = permissions === undefined ? NO_ATTRIBUTES : { permissions }
     const handle = handleOf(await this.#ask({ type: 'open', path, flags: openFlags(mode), attributes }))
-    const opened = new ClientHandle(this.#exchange, handle, { isExact: this.#isExact, contentBytes: this.#contentBytes, canSync: this.#can('fsync') })
+    const opened = new ClientHandle(this.#exchange, handle, {
+      isExact: this.#isExact,
+      contentBytes: this.#contentBytes,
+      canSync: this.#can('fsync'),
+      isReadOnly: !mode.write,
+    })
     if (Object.keys(rest).length === 0) return opened
     try {
       await opened.setAttributes(rest)
