@@ -83,9 +83,12 @@ class AdvisoryLog {
   /** Much output at once: its beginning was kept, and its end replaces the end that was kept before. */
   #shorten(bytes: Buffer): void {
     const before = this.#copies.at(-1)
-    const tail = before?.kind === 'shown' ? Buffer.concat([before.bytes, bytes]) : bytes
+    const last = before?.kind === 'shown' ? before.bytes : Buffer.alloc(0)
+    const isLong = bytes.length >= MAX_SHOWN_BYTES
+    const tail = isLong ? bytes : Buffer.concat([last, bytes])
     const kept = Buffer.from(tail.subarray(Math.max(0, tail.length - MAX_SHOWN_BYTES)))
-    const switches = lastSwitch(tail.subarray(0, tail.length - kept.length))
+    const cut = lastSwitch(tail.subarray(0, tail.length - kept.length))
+    const switches = cut.length === 0 && isLong ? lastSwitch(last) : cut
     const whole = { kind: 'shown', bytes: Buffer.concat([switches, kept]) } as const
     if (before?.kind === 'shown') this.#copies[this.#copies.length - 1] = whole
     else this.#copies.push(whole)
