@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { must, root, setUp } from './setup.mjs'
+import { root, setUp } from './setup.mjs'
 
 /** Debian packages that hold the real peers of the tests, by a program that each brings. */
 const PEERS = {
@@ -48,6 +48,12 @@ function startClusters() {
   }
   const { status } = spawnSync(up, ['a', 'b'], { stdio: ['ignore', 2, 2], timeout: 15 * 60_000 })
   if (status !== 0) console.error('the clusters did not start: their tests are skipped')
+}
+
+/** A failed check fails the run, which goes on: what the tests say is worth knowing all the same. Answers the name when it fails. */
+function passes(name, command, args) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
+  return status === 0 ? undefined : name
 }
 
 function testFiles(folder) {
@@ -110,13 +116,16 @@ async function runTests(files) {
 }
 
 setUp()
-must(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json'])
-must(join(root, 'node_modules/.bin/biome'), ['check', '--diagnostic-level=error', '.'])
+const checks = [
+  passes('types', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json']),
+  passes('style', join(root, 'node_modules/.bin/biome'), ['check', '--diagnostic-level=error', '.']),
+]
 const wanted = process.argv.slice(2)
 const files = testFiles(join(root, 'test')).filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 installPeers()
 startClusters()
 const { passed, failed, skipped } = await runTests(files)
+failed.unshift(...checks.filter((name) => name !== undefined))
 for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason}`)
 for (const name of failed) console.log(`failed: ${name}`)
 console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`)

@@ -78,7 +78,9 @@ describe('refusals', { skip }, () => {
     await world.ssh(`${'a'.repeat(600)}+web-0`, 'true')
     await until('both are told', () => {
       const events = world.events()
-      const forwarded = events.some((event) => event.type === 'session.refused' && event.user === 'alice' && /^direct-tcpip: .*does not forward/.test(event.reason))
+      const forwarded = events.some(
+        (event) => event.type === 'session.refused' && event.user === 'alice' && /^direct-tcpip: .*does not forward/.test(event.reason),
+      )
       return forwarded && events.some((event) => event.type === 'login.refused' && event.reason === 'the login name is too long')
     })
   })
