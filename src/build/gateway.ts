@@ -1,13 +1,12 @@
 /** The gateway of a config: every part made, joined, opened in order and closed in reverse. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import type { Config } from '../config/values.js'
 import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import { Scope } from '../core/scope.js'
 import type { AuditSink, Identity, Interceptor, Policy, Target } from '../core/types.js'
-import { healthRoutes, metricsRoute, type ReadyCheck } from '../http/health.js'
+import type { ReadyCheck } from '../http/health.js'
 import { createMetrics } from '../http/metrics.js'
-import { type HttpServer, startHttpServer } from '../http/server.js'
 import { createLogin } from '../identity/login.js'
 import { Approvals } from '../session/approvals.js'
 import { Entrance } from '../session/open.js'
@@ -21,7 +20,9 @@ import { advisoryLog } from './advisory.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { guardedShells } from './guard.js'
+import { buildHttp } from './http.js'
 import { startPodCache } from './pod-cache.js'
+import { buildResourceManager } from './resource-manager.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildStages } from './stages.js'
@@ -91,7 +92,9 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   })
   const reload = config.file === DEMO_FILE ? undefined : scope.add(await RuleReload.start({ config, book, registry, audit, log }))
   let isDraining = false
-  const ssh = await startSsh(config, log, entrance, audit, createLogin({ directory, audit, onAuditFailure: config.audit.onFailure, log, limits: config.login }))
+  // one throttle for every door
+  const login = createLogin({ directory, audit, onAuditFailure: config.audit.onFailure, log, limits: config.login })
+  const ssh = await startSsh(config, log, entrance, audit, login)
   scope.add(ssh)
   const metrics = createMetrics({
     sessions: () => registry.size,
@@ -107,13 +110,27 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     () => audit.unavailable(),
     () => isDraining,
   )
-  const http: HttpServer = await startHttpServer({
-    listen: config.http.listen,
-    ...(await tls(config)),
-    routes: [healthRoutes(checks), metricsRoute(metrics.registry)],
+  const resourceManager = scope.add(await buildResourceManager(config, inventories, policy, log))
+  const http = await buildHttp({
+    config,
     log,
+    scope,
+    audit,
+    publicKey,
+    book,
+    login,
+    clusters,
+    resolver,
+    registry,
+    entrance,
+    approvals,
+    stages,
+    checks,
+    metrics: metrics.registry,
+    connections: () => ssh.stats().connections,
+    isDraining: () => isDraining,
+    doors: [(identify) => resourceManager.routes(identify)],
   })
-  scope.add(http)
 
   return {
     ssh: ssh.address,
@@ -164,12 +181,6 @@ async function startSsh(config: Config, log: Logger, entrance: Entrance, audit: 
     ...(ssh.banner !== undefined && { banner: ssh.banner }),
     log,
   })
-}
-
-async function tls({ http }: Config): Promise<{ tls?: { cert: Buffer; key: Buffer } }> {
-  if (!http.tls) return {}
-  const [cert, key] = await Promise.all([readFile(http.tls.cert), readFile(http.tls.key)])
-  return { tls: { cert, key } }
 }
 
 function readyChecks(clusters: ReadonlyMap<string, Cluster>, auditTrouble: () => string | undefined, isDraining: () => boolean): ReadyCheck[] {

@@ -26,8 +26,10 @@ export class RuleBook {
   readonly directory: LiveDirectory
   readonly policy: LivePolicy
   #rules: readonly Rule[]
+  #users: readonly User[]
 
   constructor(rules: readonly Rule[], users: readonly User[]) {
+    this.#users = users
     this.directory = new LiveDirectory(users)
     this.policy = new LivePolicy(createPolicy(rules, vetLine), this.directory)
     this.#rules = rules
@@ -38,6 +40,11 @@ export class RuleBook {
     return this.#rules
   }
 
+  /** The users in force; for those who show them. */
+  get users(): readonly User[] {
+    return this.#users
+  }
+
   replaceRules(rules: readonly Rule[]): void {
     this.policy.replace(createPolicy(rules, vetLine))
     this.#rules = rules
@@ -45,6 +52,7 @@ export class RuleBook {
 
   replaceUsers(users: readonly User[]): void {
     this.directory.replace(users)
+    this.#users = users
   }
 
   /** `identity` with today's groups and roles; undefined when its account is gone. */

@@ -50,7 +50,7 @@ async function scanSessions(query: Query, filter: SessionFilter, signal?: AbortS
   const start = cursor === undefined ? 0 : placeOf(cursor)
   const named = text === undefined ? undefined : new Set<string>()
   if (named && text !== undefined) for await (const { session } of query({ text }, signal)) if (session !== undefined) named.add(session)
-  const all = [...(await summaries(query, user === undefined ? {} : { user }, signal)).values()].filter(
+  const all = [...(await summaries(query, {}, signal)).values()].filter(
     (each) =>
       (user === undefined || each.user === user) &&
       (target === undefined || (each.target !== undefined && targetText(each.target).includes(target))) &&
