@@ -1,11 +1,14 @@
 /** The handles of one SFTP session: what a client may name after it opened it. */
 import { type DirectoryEntry, FileError, type FileHandle, type FilePath } from '../../core/files.js'
+import type { StreamReader } from './stream-reader.js'
 
 export interface OpenFile {
   readonly kind: 'file'
   readonly path: FilePath
   readonly file: FileHandle
   readonly isAppend: boolean
+  /** Where the back end streams, of a file that is only read. */
+  readonly reader: StreamReader | undefined
 }
 export interface OpenDirectory {
   readonly kind: 'directory'
@@ -102,12 +105,14 @@ export class HandleTable {
 }
 
 async function closeThing(thing: OpenThing): Promise<void> {
+  if (thing.kind === 'file') thing.reader?.close()
   if (thing.kind === 'file') await thing.file.close()
   else await thing.portions.return?.()
 }
 
 /** What the client did not close itself may be a part only. */
 async function cutThing(thing: OpenThing): Promise<void> {
-  if (thing.kind === 'file' && thing.file.cut) await thing.file.cut()
-  else await closeThing(thing)
+  if (thing.kind !== 'file' || !thing.file.cut) return closeThing(thing)
+  thing.reader?.close()
+  await thing.file.cut()
 }

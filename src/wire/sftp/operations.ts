@@ -9,6 +9,7 @@ import { OPEN_FLAG, openMode } from './open-flags.js'
 import type { RequestType, SftpRequest, SftpResponse, WireName } from './packets.js'
 import type { Turn } from './request-order.js'
 import { eofStatus, okStatus } from './status.js'
+import { StreamReader } from './stream-reader.js'
 
 export interface OperationContext {
   readonly files: FileAccess
@@ -33,7 +34,11 @@ const OPERATIONS: { readonly [Type in RequestType]: Operation<Type> } = {
     try {
       const kept = checked(path)
       const file = await files.open(kept, mode, permissions === undefined ? undefined : { mode: permissions })
-      return { type: 'handle', id, handle: place.fill({ kind: 'file', path: kept, file, isAppend: mode.append }) }
+      return {
+        type: 'handle',
+        id,
+        handle: place.fill({ kind: 'file', path: kept, file, isAppend: mode.append, reader: mode.write ? undefined : StreamReader.of(file) }),
+      }
     } finally {
       place.free()
     }
@@ -43,7 +48,8 @@ const OPERATIONS: { readonly [Type in RequestType]: Operation<Type> } = {
     return okStatus(id)
   },
   read: async ({ handles }, { id, handle, offset, length }) => {
-    const data = await handles.file(handle).file.read(offset, Math.min(length, CONTENT_BYTES))
+    const { file, reader } = handles.file(handle)
+    const data = await (reader ?? file).read(offset, Math.min(length, CONTENT_BYTES))
     return data.length === 0 ? eofStatus(id) : { type: 'data', id, data }
   },
   write: async ({ handles }, { id, handle, offset, data }) => {

@@ -1,6 +1,7 @@
 /** The SFTP server at clients that ask too much, read too little or leave. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
@@ -266,6 +267,41 @@ test('an abort in the middle closes the files that are open, cut where they can 
   await assert.rejects(one.served, { code: 'SESSION_ENDED' })
   assert.equal(cuts, 1)
   assert.equal(await codeOf(handle.write(4, Buffer.from('x'))), 'CONNECTION_LOST')
+})
+
+test('a back end that streams is read as one stream by requests that follow one another', async (t) => {
+  const folder = folderOf(t)
+  const data = randomBytes(3_000_000)
+  writeFileSync(join(folder, 'f'), data)
+  const files = nodeFiles(folder)
+  const open = files.open.bind(files)
+  let [streams, seeks, destroyed] = [0, 0, 0]
+  files.open = async (...words) => {
+    const handle = await open(...words)
+    const read = handle.read.bind(handle)
+    const stream = (offset: number) => {
+      streams++
+      return createReadStream(join(folder, 'f'), { start: offset, highWaterMark: 10_000 }).once('close', () => destroyed++)
+    }
+    const seek = (offset: number, length: number) => {
+      seeks++
+      return read(offset, length)
+    }
+    return Object.assign(handle, { stream, read: seek })
+  }
+  const exchange = await ask(t, files)
+  const handle = handleOf(await exchange.ask({ type: 'open', path: Buffer.from('f'), flags: FLAGS.read, attributes: {} }))
+  const read = async (offset: number, length: number) => {
+    const answer = await exchange.ask({ type: 'read', handle, offset, length })
+    return answer.type === 'data' ? Buffer.from(answer.data) : Buffer.alloc(0)
+  }
+  const parts = await Promise.all(Array.from({ length: 101 }, (_, index) => read(index * 30_000, 30_000)))
+  assert.ok(Buffer.concat(parts).equals(data))
+  assert.deepEqual([streams, seeks], [1, 0])
+  assert.deepEqual(await read(10, 10), data.subarray(10, 20))
+  assert.deepEqual([streams, seeks], [1, 1])
+  await exchange.ask({ type: 'close', handle })
+  assert.ok(destroyed <= 1)
 })
 
 test('100,000 entries are listed in little time', async (t) => {
