@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { Cli } from './cli.js'
 import { addCompletion } from './commands/completion.js'
+import { addDockCp } from './commands/cp.js'
 import { addDockExec } from './commands/dock-exec.js'
 import { addDockSsh } from './commands/dock-ssh.js'
 import { addCmdb } from './commands/list.js'
@@ -14,6 +15,7 @@ export function dockctlProgram(cli: Cli): Command {
   addCmdb(program, cli, 'cmdb')
   addDockSsh(program, cli)
   addDockExec(program, cli)
+  addDockCp(program, cli)
   addLogin(program, cli)
   addCompletion(program, cli)
   addVersion(program, cli)

@@ -4,6 +4,7 @@ import type { Cli } from './cli.js'
 import { addAudit } from './commands/audit.js'
 import { addCompletion } from './commands/completion.js'
 import { addControl } from './commands/control.js'
+import { addCp } from './commands/cp.js'
 import { addDescribe } from './commands/describe.js'
 import { addExec } from './commands/exec.js'
 import { addGet } from './commands/get.js'
@@ -22,6 +23,7 @@ export function opsctlProgram(cli: Cli): Command {
   addDescribe(program, cli)
   addCmdb(program, cli, 'list')
   addExec(program, cli)
+  addCp(program, cli)
   addRules(program, cli)
   addAudit(program, cli)
   addReplay(program, cli)
