@@ -7,6 +7,7 @@ import { execRoutes } from '../http/exec.js'
 import { kubeRoutes } from '../http/exec-kube.js'
 import { type ExecDoorParts, type Identify, RunSlots } from '../http/exec-parts.js'
 import { spdyExec } from '../http/exec-spdy.js'
+import { fileRoutes } from '../http/files.js'
 import type { HttpServerOptions } from '../http/server.js'
 import { wsExec } from '../http/ws-exec.js'
 import { type UpgradeEntry, upgradeRoutes } from '../http/ws-upgrades.js'
@@ -28,6 +29,7 @@ export function execDoors({ config, identify, entrance, resolver, upgrades = [],
   const parts: ExecDoorParts = { identify, open: (request, client) => entrance.open(request, client), slots: new RunSlots(config.http.exec), log }
   return [
     execRoutes(parts),
+    fileRoutes(parts),
     kubeRoutes({ identify, list: (identity) => resolver.list(identity) }),
     upgradeRoutes([...upgrades, wsExec(parts, { origins: config.http.origins }), spdyExec(parts)], log),
   ]

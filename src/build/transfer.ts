@@ -15,7 +15,7 @@ import { serveSftp } from '../wire/sftp/server.js'
 const STDERR_BYTES = 64 * 1024
 
 export function transferServers(policy: Policy, audit: AuditSink, log: Logger): StartTransfer {
-  return ({ session, words, files }) => {
+  return ({ session, words, files, errand }) => {
     const { identity, target, door } = session
     const { cluster, namespace, pod, container, uid, node } = target
     const from = `${identity.from.host}:${identity.from.port}`
@@ -29,7 +29,12 @@ export function transferServers(policy: Policy, audit: AuditSink, log: Logger): 
       log: log.child({ session: session.id, user: identity.user }),
     })
     const vetted = new VettedFiles(files, journal)
-    return new TransferProcess({ files: vetted, journal, stderr, serve: door === 'scp' ? scp(words, vetted) : sftp(vetted) })
+    return new TransferProcess({
+      files: vetted,
+      journal,
+      stderr,
+      serve: errand ? (lanes, signal) => errand(vetted, lanes, signal) : door === 'scp' ? scp(words, vetted) : sftp(vetted),
+    })
   }
 }
 

@@ -17,9 +17,9 @@ export class ExecClientEnd implements ClientEnd {
   #end: (status: ExitStatus) => void = () => {}
   #isFinishing = false
 
-  /** @param input the whole of stdin */
-  constructor(input: Buffer, take: TakeOutput) {
-    this.stdin = Readable.from(input.length === 0 ? [] : [input], { objectMode: false })
+  /** @param input the whole of stdin, or what it flows from */
+  constructor(input: Buffer | Readable, take: TakeOutput) {
+    this.stdin = input instanceof Readable ? input : Readable.from(input.length === 0 ? [] : [input], { objectMode: false })
     this.stdout = lane('stdout', take)
     this.stderr = lane('stderr', take)
     this.ended = new Promise((resolve) => {

@@ -35,7 +35,7 @@ import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
 import { readRsync } from './rsync.js'
 import { type GuardedShell, startProgram, VETTED_CWD } from './start.js'
-import { filesOf, isServedTransfer, refuseUnheldRsync, refuseWithoutFiles, type StartTransfer } from './transfer.js'
+import { type FileErrand, filesOf, isServedTransfer, refuseUnheldRsync, refuseWithoutFiles, type StartTransfer } from './transfer.js'
 
 /** What a door asks for. */
 export interface OpenRequest {
@@ -49,6 +49,8 @@ export interface OpenRequest {
   readonly words?: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly pty?: PtyRequest
+  /** In place of a command: work on the target's files, each operation decided and told to the audit. */
+  readonly errand?: FileErrand
   /** One id over the sessions of a batch; it stands in every event of this one. */
   readonly batch?: string
   /** For doors whose protocol carries facts and errors beside the streams. */
@@ -156,7 +158,7 @@ class Run {
     this.#journal.aim(target)
     const grant = policy.decide({ kind: 'open', identity, target, door })
     if (!grant.allow) throw refusal('POLICY_REFUSED', grant)
-    if (isServedTransfer(door)) refuseWithoutFiles(grant)
+    if (isServedTransfer(door) || this.#request.errand) refuseWithoutFiles(grant)
     if (door === 'rsync') refuseUnheldRsync(grant, readRsync(this.#request.words ?? []))
     const unavailable = audit.unavailable()
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
@@ -244,6 +246,7 @@ class Run {
           exec: (request, signal) => cluster.exec(target, request, signal),
           files: (signal) => filesOf(cluster, target, signal),
           ...(this.#request.words && { words: this.#request.words }),
+          ...(this.#request.errand && { errand: this.#request.errand }),
         },
         this.#ending(),
       )

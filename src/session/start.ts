@@ -4,7 +4,7 @@ import { OpsError } from '../core/errors.js'
 import type { FileAccess } from '../core/files.js'
 import type { Allowed, ExecRequest, PtyRequest, RemoteProcess, Session } from '../core/types.js'
 import { execArgv, plainWords, shellArgv, vettedArgv } from './command.js'
-import { isServedTransfer, noRsync, type StartTransfer, startTransfer } from './transfer.js'
+import { type FileErrand, isServedTransfer, noRsync, type StartTransfer, startTransfer } from './transfer.js'
 
 /** The directory against which an exec line's relative paths are vetted, and in which it therefore runs. */
 export const VETTED_CWD = '/'
@@ -33,6 +33,8 @@ export interface StartRequest {
   /** @throws OpsError BAD_REQUEST where no way leads to the container's files */
   readonly files: (signal: AbortSignal) => Promise<FileAccess>
   readonly transfer: StartTransfer | undefined
+  /** Of a door that moves files without a protocol of its own. */
+  readonly errand?: FileErrand
 }
 
 /** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST where files are not served */
@@ -40,7 +42,9 @@ export function startProgram(request: StartRequest, signal: AbortSignal): Promis
   const { session, exec, grant } = request
   const env = grant.commands ? cleanEnvironment(request.env, session.pty?.term) : request.env
   const options = { env, ...(session.pty && { pty: session.pty }) }
-  if (isServedTransfer(session.door)) return startTransfer(session, request.words, request.files, request.transfer, signal)
+  if (isServedTransfer(session.door) || request.errand) {
+    return startTransfer(session, request.words, request.files, request.transfer, signal, request.errand)
+  }
   if (session.door === 'rsync' && request.words && !grant.commands) {
     // the words of rsync's line need no shell, so it runs without one
     return exec({ argv: request.words, ...options }, signal).catch((error: unknown) => {

@@ -1,8 +1,12 @@
 /** Doors that move files: sftp and scp are served by the gateway itself, rsync by the image's program. */
+import type { Readable, Writable } from 'node:stream'
 import { OpsError } from '../core/errors.js'
 import type { FileAccess } from '../core/files.js'
 import type { Allowed, Door, Executor, FileRule, RemoteProcess, Session, Target } from '../core/types.js'
 import type { RsyncRequest } from './rsync.js'
+
+/** Work on a target's files that a door does itself, in place of a protocol over its lanes. Answers the exit status. */
+export type FileErrand = (files: FileAccess, lanes: { readonly input: Readable; readonly output: Writable }, signal: AbortSignal) => Promise<number>
 
 export interface TransferContext {
   readonly session: Session
@@ -10,6 +14,8 @@ export interface TransferContext {
   readonly words: readonly string[]
   /** The container's files; the started process owns them. */
   readonly files: FileAccess
+  /** In place of sftp and scp. */
+  readonly errand?: FileErrand
 }
 /** Serves SFTP or scp, each operation decided and told to the audit. @throws OpsError BAD_REQUEST for words that are not scp's */
 export type StartTransfer = (context: TransferContext) => RemoteProcess
@@ -65,11 +71,12 @@ export async function startTransfer(
   files: (signal: AbortSignal) => Promise<FileAccess>,
   start: StartTransfer | undefined,
   signal: AbortSignal,
+  errand?: FileErrand,
 ): Promise<RemoteProcess> {
   const access = await files(signal)
   try {
     if (!start) throw new OpsError('BAD_REQUEST', 'no file server configured', { detail: 'this gateway serves no files' })
-    return start({ session, words: words ?? [], files: access })
+    return start({ session, words: words ?? [], files: access, ...(errand && { errand }) })
   } catch (error) {
     await access.close()
     throw error

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { LocalRuntime } from '../../../agent/local.js'
 import { guardedShells } from '../../../src/build/guard.js'
+import { transferServers } from '../../../src/build/transfer.js'
 import { OpsError } from '../../../src/core/errors.js'
 import { silentLogger } from '../../../src/core/log.js'
 import type { AuditEvent, AuditSink, Identity, StoredEvent } from '../../../src/core/types.js'
@@ -36,6 +37,7 @@ export const RULES = [
   { name: 'all', who: { users: ['alice'] }, where },
   { name: 'careful', who: { users: ['bob'] }, where, commands: { deny: ['rm'] }, message: 'ask alice' },
   { name: 'look', who: { users: ['carol'] }, where: [{ cluster: '*', pod: 'web-*' }], commands: { allow: ['ls', 'cat', 'echo'] } },
+  { name: 'fetch', who: { users: ['erin'] }, where, files: { upload: false, download: true, maxDownload: '1MiB', paths: { deny: ['*/secret'] } } },
   { name: 'ssh-only', who: { users: ['dave'] }, where, doors: ['shell', 'exec'] },
 ]
 
@@ -68,6 +70,7 @@ export async function execGateway(
     pick: async () => undefined,
     onGone: (target, gone) => resolver.onGone(target, gone),
     guardedShell: guardedShells(policy, audit),
+    transfer: transferServers(policy, audit, silentLogger),
     log: silentLogger,
   })
   const slots = options.slots ?? new RunSlots()

@@ -1,0 +1,199 @@
+/** /api/v1/files: look at, list, get and put files of a container. */
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import { OpsError } from '../core/errors.js'
+import { type FileAccess, type FileAttributes, FileError, type OpenMode } from '../core/files.js'
+import { type FileFactsItem, filePutSchema, fileQuerySchema } from '../wire/api/files.js'
+import { type ExecDoorParts, errorBody } from './exec-parts.js'
+import { fileSession } from './files-session.js'
+
+/** One list answers so many entries at most. */
+const MAX_ENTRIES = 10_000
+const READ_BYTES = 256 * 1024
+/** How long the rest of a refused upload may flow before the connection is cut. */
+const LET_GO_MS = 10_000
+const READ: OpenMode = { read: true, write: false, append: false, create: false, truncate: false, exclusive: false }
+
+type Query = z.output<typeof fileQuerySchema>
+
+export function fileRoutes(parts: ExecDoorParts): (app: FastifyInstance) => void {
+  return (app) => {
+    app.get('/api/v1/files/stat', (request, reply) =>
+      answered(parts, fileQuerySchema, request, reply, async (files, { path }) => {
+        return facts(path, await files.stat(Buffer.from(path)))
+      }),
+    )
+    app.get('/api/v1/files/list', (request, reply) =>
+      answered(parts, fileQuerySchema, request, reply, async (files, { path }) => {
+        const items: FileFactsItem[] = []
+        for await (const entries of files.list(Buffer.from(path))) {
+          for (const { name, attributes } of entries) items.push(facts(name.toString(), attributes))
+          if (items.length > MAX_ENTRIES) break
+        }
+        return { items: items.slice(0, MAX_ENTRIES), truncated: items.length > MAX_ENTRIES }
+      }),
+    )
+    app.get('/api/v1/files', (request, reply) => download(parts, request, reply))
+    // an upload's body is whatever it is: nothing parses it
+    void app.register(async (raw) => {
+      raw.removeAllContentTypeParsers()
+      raw.addContentTypeParser('*', (_request, _payload, done) => done(null))
+      raw.put('/api/v1/files', (request, reply) => upload(parts, request, reply))
+    })
+  }
+}
+
+async function answered<T extends Query>(
+  parts: ExecDoorParts,
+  schema: z.ZodType<T>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  work: (files: FileAccess, query: T) => Promise<object>,
+): Promise<object> {
+  const identity = await parts.identify(request.raw)
+  const query = parsed(schema, request.query)
+  const release = parts.slots.take(identity.user)
+  const running = fileSession(parts, { identity, address: addressOf(query) }, (files) => work(files, query))
+  reply.raw.once('close', running.leave)
+  try {
+    return (await running.done).value
+  } finally {
+    reply.raw.off('close', running.leave)
+    release()
+  }
+}
+
+/** The status line waits for the first look at the file; what fails later cuts the answer, which has named its length. */
+async function download(parts: ExecDoorParts, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const identity = await parts.identify(request.raw)
+  const query = parsed(fileQuerySchema, request.query)
+  const release = parts.slots.take(identity.user)
+  const { raw } = reply
+  let isOpen = false
+  const running = fileSession(
+    parts,
+    {
+      identity,
+      address: addressOf(query),
+      take: async (_stream, chunk) => {
+        if (raw.destroyed || raw.write(chunk)) return
+        const waited = new AbortController()
+        await Promise.race(['drain', 'close'].map((event) => once(raw, event, { signal: waited.signal }))).catch(() => undefined)
+        waited.abort()
+      },
+    },
+    async (files, { output }) => {
+      const handle = await files.open(Buffer.from(query.path), READ)
+      try {
+        const { size } = await handle.stat()
+        isOpen = true
+        reply.hijack()
+        raw.writeHead(200, {
+          'content-type': 'application/octet-stream',
+          // files of /proc say 0 and have content
+          ...(size > 0 && { 'content-length': size }),
+          'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(query.path.replace(/.*\//, '') || 'file')}`,
+          'cache-control': 'no-store',
+          'x-content-type-options': 'nosniff',
+        })
+        let at = 0
+        while (size === 0 || at < size) {
+          const chunk = await handle.read(at, size === 0 ? READ_BYTES : Math.min(READ_BYTES, size - at))
+          if (chunk.length === 0) break
+          at += chunk.length
+          if (!output.write(chunk)) await Promise.race([once(output, 'drain'), once(output, 'close')])
+        }
+        if (at < size) throw new FileError('FAILURE', 'the file became shorter while it was read')
+      } finally {
+        await handle.close()
+      }
+    },
+  )
+  raw.once('close', running.leave)
+  try {
+    await running.done
+    raw.end()
+  } catch (error) {
+    if (!isOpen) throw error
+    parts.log.info({ error }, 'files.download.cut')
+    raw.destroy()
+  } finally {
+    release()
+  }
+  return reply
+}
+
+async function upload(parts: ExecDoorParts, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const identity = await parts.identify(request.raw)
+  const query = parsed(filePutSchema, request.query)
+  const release = parts.slots.take(identity.user)
+  const overwrite = query.overwrite === 'true'
+  const mode: OpenMode = { read: false, write: true, append: false, create: true, truncate: overwrite, exclusive: !overwrite }
+  const change = query.mode === undefined ? undefined : { mode: Number.parseInt(query.mode, 8) }
+  const body = bodyOf(request.raw)
+  const running = fileSession(parts, { identity, address: addressOf(query), input: body }, async (files, { input }) => {
+    const handle = await files.open(Buffer.from(query.path), mode, change)
+    let bytes = 0
+    try {
+      for await (const chunk of input as AsyncIterable<Buffer>) {
+        await handle.write(bytes, chunk)
+        bytes += chunk.length
+      }
+    } finally {
+      await handle.close()
+    }
+    return bytes
+  })
+  reply.raw.once('close', running.leave)
+  try {
+    const { value: bytes, session } = await running.done
+    reply.code(201)
+    return { path: query.path, bytes, session }
+  } catch (error) {
+    letGo(request.raw, body)
+    if (!request.raw.readableEnded) reply.header('connection', 'close')
+    if (!(error instanceof OpsError)) throw error
+    reply.code(error.httpStatus)
+    return { ...errorBody(error), trace: request.id }
+  } finally {
+    reply.raw.off('close', running.leave)
+    release()
+  }
+}
+
+/** The body as a stream of its own: a session that ends early destroys its input, and the answer must still go out. */
+function bodyOf(request: IncomingMessage): PassThrough {
+  const body = new PassThrough({ highWaterMark: READ_BYTES })
+  request.on('error', (error) => body.destroy(error))
+  request.on('aborted', () => body.destroy(new OpsError('CLIENT_GONE', 'the upload was broken off')))
+  return request.pipe(body)
+}
+
+/** A client reads no answer before it has sent everything: what is left of it flows away, for a while. */
+function letGo(request: IncomingMessage, body: PassThrough): void {
+  request.unpipe(body)
+  request.resume()
+  const cut = setTimeout(() => request.destroy(), LET_GO_MS).unref()
+  request.once('close', () => clearTimeout(cut))
+}
+
+function facts(name: string, { kind, mode, uid, gid, size, mtime }: FileAttributes): FileFactsItem {
+  return { name, kind, mode: (mode & 0o7777).toString(8).padStart(4, '0'), uid, gid, size, mtime: new Date(mtime * 1000).toISOString() }
+}
+
+function addressOf({ target, container }: Pick<Query, 'target' | 'container'>): string {
+  if (container === undefined) return target
+  if (target.includes('+')) throw new OpsError('BAD_REQUEST', 'two containers', { detail: 'the target names a container already' })
+  return `${target}+${container}`
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const detail = [issue?.path.join('.') ?? '', issue?.message ?? 'not valid'].filter((part) => part !== '').join(': ')
+  throw new OpsError('BAD_REQUEST', `files: ${detail}`, { detail })
+}
