@@ -17,7 +17,7 @@ export function eventFilter(filter: AuditFilter): (event: StoredEvent) => boolea
     (filter.session === undefined || event.session === filter.session) &&
     (filter.type === undefined || event.type === filter.type) &&
     (filter.target === undefined || (event.target !== undefined && targetText(event.target).includes(filter.target))) &&
-    (text === undefined || holdsText(event, text))
+    (text === undefined || searchText(event).toLowerCase().includes(text))
 }
 
 /**
@@ -32,13 +32,14 @@ export function lineFilter(filter: AuditFilter): (line: string) => boolean {
   return needles.length === 0 ? () => true : (line) => needles.every((needle) => line.includes(needle))
 }
 
-function holdsText(event: StoredEvent, text: string): boolean {
+/** Everything of an event that `filter.text` looks through, one field a line. */
+export function searchText(event: StoredEvent): string {
+  const fields: string[] = []
   for (const name of TEXT_FIELDS) {
     const value: unknown = Reflect.get(event, name)
-    if (typeof value === 'string' && value.toLowerCase().includes(text)) return true
+    if (typeof value === 'string') fields.push(value)
   }
-  if (event.type === 'command' && event.lineBase64 !== undefined) {
-    if (Buffer.from(event.lineBase64, 'base64').toString('utf8').toLowerCase().includes(text)) return true
-  }
-  return event.target !== undefined && targetText(event.target).toLowerCase().includes(text)
+  if (event.type === 'command' && event.lineBase64 !== undefined) fields.push(Buffer.from(event.lineBase64, 'base64').toString('utf8'))
+  if (event.target !== undefined) fields.push(targetText(event.target))
+  return fields.join('\n')
 }
