@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs'
  * threads would count against the container's.
  */
 const CONTROLLERS: ReadonlySet<string> = new Set(['devices', 'memory'])
+const PLACES = { score: '/proc/self/oom_score_adj', root: '/sys/fs/cgroup' } as const
 
 /**
  * In version 2 there is but one group. What was allocated before does not move, and whoever joins is the first that the
@@ -14,8 +15,8 @@ const CONTROLLERS: ReadonlySet<string> = new Set(['devices', 'memory'])
  * @param groups lines of the container's /proc/PID/cgroup
  * @returns what was joined: "devices", "memory", "unified"
  */
-export function joinGroups(groups: readonly string[], root = '/sys/fs/cgroup'): string[] {
-  if (!tryWrite('/proc/self/oom_score_adj', '1000')) return []
+export function joinGroups(groups: readonly string[], { score, root }: { readonly score: string; readonly root: string } = PLACES): string[] {
+  if (!tryWrite(score, '1000')) return []
   return candidates(groups).flatMap(({ name, folder }) => (tryWrite(`${root}${folder}/cgroup.procs`, '0') ? [name] : []))
 }
 
