@@ -87,29 +87,27 @@ async function download(parts: ExecDoorParts, request: FastifyRequest, reply: Fa
     },
     async (files, { output }) => {
       const handle = await files.open(Buffer.from(query.path), READ)
-      try {
-        const { size } = await handle.stat()
-        isOpen = true
-        reply.hijack()
-        raw.writeHead(200, {
-          'content-type': 'application/octet-stream',
-          // files of /proc say 0 and have content
-          ...(size > 0 && { 'content-length': size }),
-          'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(query.path.replace(/.*\//, '') || 'file')}`,
-          'cache-control': 'no-store',
-          'x-content-type-options': 'nosniff',
-        })
-        let at = 0
-        while (size === 0 || at < size) {
-          const chunk = await handle.read(at, size === 0 ? READ_BYTES : Math.min(READ_BYTES, size - at))
-          if (chunk.length === 0) break
-          at += chunk.length
-          if (!output.write(chunk)) await Promise.race([once(output, 'drain'), once(output, 'close')])
-        }
-        if (at < size) throw new FileError('FAILURE', 'the file became shorter while it was read')
-      } finally {
-        await handle.close()
+      // one that is broken off is left open, as with an upload
+      const { size } = await handle.stat()
+      isOpen = true
+      reply.hijack()
+      raw.writeHead(200, {
+        'content-type': 'application/octet-stream',
+        // files of /proc say 0 and have content
+        ...(size > 0 && { 'content-length': size }),
+        'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(query.path.replace(/.*\//, '') || 'file')}`,
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+      })
+      let at = 0
+      while (size === 0 || at < size) {
+        const chunk = await handle.read(at, size === 0 ? READ_BYTES : Math.min(READ_BYTES, size - at))
+        if (chunk.length === 0) break
+        at += chunk.length
+        if (!output.write(chunk)) await Promise.race([once(output, 'drain'), once(output, 'close')])
       }
+      if (at < size) throw new FileError('FAILURE', 'the file became shorter while it was read')
+      await handle.close()
     },
   )
   raw.once('close', running.leave)
@@ -137,14 +135,12 @@ async function upload(parts: ExecDoorParts, request: FastifyRequest, reply: Fast
   const running = fileSession(parts, { identity, address: addressOf(query), input: body }, async (files, { input }) => {
     const handle = await files.open(Buffer.from(query.path), mode, change)
     let bytes = 0
-    try {
-      for await (const chunk of input as AsyncIterable<Buffer>) {
-        await handle.write(bytes, chunk)
-        bytes += chunk.length
-      }
-    } finally {
-      await handle.close()
+    // one that fails is left open: whoever closes the files then cuts it, and the audit says that it is a part
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      await handle.write(bytes, chunk)
+      bytes += chunk.length
     }
+    await handle.close()
     return bytes
   })
   reply.raw.once('close', running.leave)
