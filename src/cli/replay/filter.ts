@@ -104,7 +104,8 @@ export class DrawingFilter {
       const modes = /^(\??)([\d;]+)$/.exec(parameters)
       return modes !== null && (modes[2] ?? '').split(';').every((mode) => (modes[1] === '?' ? HARMLESS_MODES.has(mode) : mode === '4'))
     }
-    return DRAWING.has(final) && /^\??[\d;]*$/.test(parameters)
+    // "?" makes other things of most of them: CSI ? u asks for the keyboard's mode
+    return DRAWING.has(final) && (final === 'J' || final === 'K' ? /^\??[\d;]*$/ : /^[\d;]*$/).test(parameters)
   }
 
   #string(character: string): string {
