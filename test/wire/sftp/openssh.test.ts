@@ -1,7 +1,8 @@
 /** OpenSSH's own sftp against our server, without ssh between: `sftp -D PROGRAM`. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import {
   chmodSync,
   createReadStream,
@@ -22,6 +23,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { suite, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { needs } from '../../support/need.js'
 
@@ -35,8 +37,24 @@ async function sha256(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
+async function until(isDone: () => boolean): Promise<void> {
+  for (let tries = 0; !isDone(); tries++) {
+    assert.ok(tries < 1500, 'it never came')
+    await sleep(20)
+  }
+}
+
+/** Where a process works; undefined when it has ended. */
+function folderOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return undefined
+  }
+}
+
 suite('sftp of OpenSSH', { skip: needs.program('sftp'), timeout: 120_000 }, () => {
-  function place(t: TestContext): { here: string; there: string; sftp(...lines: string[]): Promise<string> } {
+  function place(t: TestContext): { here: string; there: string; server: string; sftp(...lines: string[]): Promise<string> } {
     const root = mkdtempSync(join(tmpdir(), 'openssh-'))
     t.after(() => rmSync(root, { recursive: true, force: true }))
     const [here, there] = [join(root, 'here'), join(root, 'there')]
@@ -51,7 +69,7 @@ suite('sftp of OpenSSH', { skip: needs.program('sftp'), timeout: 120_000 }, () =
       const { stdout, stderr } = await promisify(execFile)('sftp', ['-q', '-D', server, '-b', batch], { cwd: here, maxBuffer: 64 * 1024 * 1024 })
       return stdout + stderr
     }
-    return { here, there, sftp }
+    return { here, there, server, sftp }
   }
 
   test('puts and gets 300 MB that are the same', async (t) => {
@@ -125,6 +143,18 @@ suite('sftp of OpenSSH', { skip: needs.program('sftp'), timeout: 120_000 }, () =
     await sftp('reput whole', 'reget whole back')
     assert.deepEqual(readFileSync(join(there, 'whole')), data)
     assert.deepEqual(readFileSync(join(here, 'back')), data)
+  })
+
+  test('a client that is killed in the middle of an upload leaves no server behind', async (t) => {
+    const { here, there, server } = place(t)
+    writeFileSync(join(here, 'big'), Buffer.alloc(BIG_BYTES))
+    writeFileSync(join(here, 'batch'), 'put big\n')
+    const client = spawn('sftp', ['-q', '-D', server, '-b', 'batch'], { cwd: here, stdio: 'ignore' })
+    const over = once(client, 'exit')
+    await until(() => existsSync(join(there, 'big')))
+    client.kill('SIGKILL')
+    await over
+    await until(() => !readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && folderOf(pid) === there))
   })
 
   test('copies on the server', async (t) => {
