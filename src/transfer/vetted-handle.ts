@@ -122,7 +122,9 @@ export class VettedHandle implements FileHandle {
     const { handle, mode, closed } = this.#file
     try {
       const whole = mode.read && !this.#wasCut && (await this.#isWhole())
-      await handle.close().catch((error: unknown) => this.#failed(error))
+      const closing = handle.close().catch((error: unknown) => this.#failed(error))
+      // a file that was only read has nothing left to fail: its reader need not wait for the way there and back
+      if (mode.write) await closing
       if (this.#hasRead || (mode.read && !mode.write)) await this.#tellDownload(whole)
       if (this.#hasWritten || mode.write) await this.#tellUpload()
       // OpenSSH's client forgets that a write failed when the answer to an earlier one comes after it: told once more
