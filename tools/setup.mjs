@@ -38,4 +38,5 @@ export function setUp() {
   installIfNeeded()
   console.error('building')
   must(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { stdio: ['ignore', 2, 2] })
+  must(process.execPath, [join(root, 'tools/build-console.mjs')], { stdio: ['ignore', 2, 2] })
 }

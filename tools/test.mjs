@@ -19,6 +19,7 @@ const PEERS = {
   dash: 'dash',
   containerd: 'containerd',
   runc: 'runc',
+  chromium: 'chromium',
 }
 
 function has(program) {
@@ -118,6 +119,7 @@ async function runTests(files) {
 setUp()
 const checks = [
   passes('types', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json']),
+  passes('types of the console', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'src/console']),
   passes('style', join(root, 'node_modules/.bin/biome'), ['check', '--diagnostic-level=error', '.']),
 ]
 const wanted = process.argv.slice(2)
