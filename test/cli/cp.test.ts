@@ -59,9 +59,7 @@ test('folders go with -r, both ways; what is no file is said and left out; what 
   const down = await cli.run(['cp', '-r', 'web-0:t', path('back')])
   assert.deepEqual([down.code, down.stderr], [0, '2 files, 3 B\n'])
   assert.equal(await readFile(path('back/sub dir/二'), 'utf8'), '22')
-  assert.match((await cli.run(['cp', '-r', '--resume', 'web-0:t', `${path('back')}/../back`])).stderr, /2 files|were there/)
-  await cli.run(['cp', '-r', 'web-0:t/.', path('again')])
-  const resumed = await cli.run(['cp', '-r', '--resume', 'web-0:t/.', path('again')])
+  const resumed = await cli.run(['cp', '-r', '--resume', 'web-0:t/.', path('back')])
   assert.match(resumed.stderr, /^0 files, 0 B; 2 were there already\n$/)
 })
 
@@ -82,7 +80,6 @@ test('dockctl cp brings a file to every pod that matches', async (t) => {
   await writeFile(path('conf'), 'x=1\n')
   const ran = await cli.run(['cp', path('conf'), 'web-*:app.conf'], { program: dockctlProgram })
   assert.deepEqual([ran.code, ran.text], [0, '=== 2 pods, exit 0: web-[0,1].default.local\n1 files, 4 B\n'], ran.stderr)
-  assert.equal((await cli.run(['exec', 'web-1', '--', 'true'])).code, 255)
   assert.equal((await cli.run(['cp', 'web-1:app.conf', path('back')])).code, 0)
   assert.equal(await readFile(path('back'), 'utf8'), 'x=1\n')
 })
