@@ -19,6 +19,7 @@ import {
   loginSchema,
   logLevelSchema,
   recordingSchema,
+  ruleStoreSchema,
   sshSchema,
 } from './config/schema.js'
 import { podCacheSchema, resourceManagerSchema } from './config/shared-services.js'
@@ -93,8 +94,8 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
   const dataDir = findings.read(root, ['dataDir'], dataDirSchema(folder))
   const ssh = findings.read(root, ['ssh'], sshSchema(folder))
   const http = findings.read(root, ['http'], httpSchema(folder))
-  const audit = findings.read(root, ['audit'], auditSchema)
-  const recording = findings.read(root, ['recording'], recordingSchema)
+  const audit = findings.read(root, ['audit'], auditSchema(folder))
+  const recording = findings.read(root, ['recording'], recordingSchema(folder))
   const resourceManager = findings.read(root, ['resourceManager'], resourceManagerSchema(folder))
   const podCache = root.at(['podCache']) === undefined ? undefined : findings.read(root, ['podCache'], podCacheSchema)
   const login = findings.read(root, ['login'], loginSchema)
@@ -102,13 +103,15 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
   const logLevel = findings.read(root, ['logLevel'], logLevelSchema)
   const agentAuth = root.at(['agentAuth']) === undefined ? undefined : findings.read(root, ['agentAuth'], agentAuthSchema(folder))
 
+  const ruleStore = isMap(root.at(['rules'])) ? findings.read(root, ['rules'], ruleStoreSchema) : undefined
   const clusters = findings.readList(root, ['clusters'], (value) => clusterSchema(folder, value))
-  const [users, rules] = [await readPart(root, 'users', findings), await readPart(root, 'rules', findings)]
+  const [users, rules] = [await readPart(root, ['users'], findings), await readPart(root, ruleStore ? ['rules', 'seed'] : ['rules'], findings)]
   const people = users ? findings.readList(users.document, users.path, () => userSchema) : []
-  const decisions = rules ? findings.readList(rules.document, rules.path, () => ruleSchema) : []
+  const hasRules = rules && !(ruleStore && ruleStore.seed === undefined)
+  const decisions = hasRules ? findings.readList(rules.document, rules.path, () => ruleSchema) : []
   findings.refuseTwins(root, ['clusters'], 'cluster')
   if (users) findings.refuseTwins(users.document, users.path, 'user')
-  if (rules) findings.refuseTwins(rules.document, rules.path, 'rule')
+  if (hasRules) findings.refuseTwins(rules.document, rules.path, 'rule')
 
   crossCheck({ root, ssh, http, clusters, clusterNames: namesAt(root, ['clusters']), users: people, rules: decisions }, findings)
   for (const rule of decisions) checkExamples(rule, findings, examples)
@@ -129,6 +132,7 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
     login,
     users: people.map(({ value }) => value),
     rules: decisions.map(({ value }) => value),
+    ruleStore: ruleStore && { redis: ruleStore.redis, seed: decisions.map(({ document, path }) => document.at(path)) },
     drainTimeoutMs,
     logLevel,
     warnings: findings.warnings,
@@ -136,14 +140,22 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
 }
 
 /** `users` and `rules` stand in the file itself or in one that it names. */
-async function readPart(root: YamlDocument, key: string, findings: Findings): Promise<{ document: YamlDocument; path: readonly PropertyKey[] } | undefined> {
-  const value = root.at([key])
-  if (typeof value !== 'string') return { document: root, path: [key] }
-  const result = await readYaml(resolve(dirname(root.file), value), [key])
+async function readPart(
+  root: YamlDocument,
+  at: readonly string[],
+  findings: Findings,
+): Promise<{ document: YamlDocument; path: readonly PropertyKey[] } | undefined> {
+  const value = root.at(at)
+  if (typeof value !== 'string') return { document: root, path: at }
+  const result = await readYaml(resolve(dirname(root.file), value), at)
   if ('document' in result) return { document: result.document, path: [] }
   findings.add(...result.mistakes)
-  findings.mistake(root, [key], `names "${value}", which cannot be used`)
+  findings.mistake(root, at, `names "${value}", which cannot be used`)
   return undefined
+}
+
+function isMap(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function namesAt(document: YamlDocument, path: readonly PropertyKey[]): string[] {

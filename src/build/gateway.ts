@@ -24,6 +24,8 @@ import { buildHttp } from './http.js'
 import { startPodCache } from './pod-cache.js'
 import { buildResourceManager } from './resource-manager.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
+import { buildSearch } from './search.js'
+import { buildSharedRules } from './shared-rules.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildStages } from './stages.js'
 import { transferServers } from './transfer.js'
@@ -90,7 +92,9 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
   })
-  const reload = config.file === DEMO_FILE ? undefined : scope.add(await RuleReload.start({ config, book, registry, audit, log }))
+  const reload =
+    config.file === DEMO_FILE ? undefined : scope.add(await RuleReload.start({ config, book, registry, audit, log, onlyUsers: config.ruleStore !== undefined }))
+  const { shared: sharedRules } = scope.add(await buildSharedRules(config, { book, registry, audit, log }))
   let isDraining = false
   // one throttle for every door
   const login = createLogin({ directory, audit, onAuditFailure: config.audit.onFailure, log, limits: config.login })
@@ -117,7 +121,9 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     scope,
     audit,
     publicKey,
+    search: buildSearch({ config, audit, scope, log }),
     book,
+    ...(sharedRules && { sharedRules }),
     login,
     clusters,
     resolver,

@@ -15,7 +15,6 @@ import { securityHeaders } from '../http/headers.js'
 import { healthRoutes, metricsRoute, type ReadyCheck, runChecks } from '../http/health.js'
 import { liveViews } from '../http/live.js'
 import { Refusals } from '../http/refusals.js'
-import { scanSearch } from '../http/scan-search.js'
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../http/server.js'
 import type { User } from '../identity/directory.js'
 import { fingerprint } from '../identity/public-key.js'
@@ -35,6 +34,7 @@ import type { Cluster } from './clusters.js'
 import { evidencePacks } from './evidence-pack.js'
 import { execDoors } from './exec-doors.js'
 import type { RuleBook } from './rules.js'
+import type { SharedRules } from './shared-rules.js'
 import type { BuiltStages } from './stages.js'
 
 export type Route = HttpServerOptions['routes'][number]
@@ -46,9 +46,10 @@ export interface HttpSide {
   readonly scope: Scope
   readonly audit: AuditLog
   readonly publicKey: string
-  /** Default: the log is read at each question. */
-  readonly search?: AuditSearch
+  readonly search: AuditSearch
   readonly book: RuleBook
+  /** Present when rules live in Redis: the way to change them. */
+  readonly sharedRules?: SharedRules
   readonly login: Login
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly resolver: TargetResolver
@@ -95,8 +96,7 @@ export async function buildHttp(side: HttpSide): Promise<HttpServer> {
 }
 
 function apiParts(side: HttpSide, own: Pick<ApiParts, 'auth' | 'tokens' | 'refusals'>): ApiParts {
-  const { audit, book, config, stages, publicKey } = side
-  const search = side.search ?? scanSearch((filter, signal) => audit.query(filter, signal))
+  const { audit, search, book, config, stages, publicKey } = side
   const startedAt = new Date()
   return {
     ...own,

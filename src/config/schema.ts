@@ -1,6 +1,7 @@
 /** The sections of opserver.yaml and their defaults; values.ts says what each key means. */
 import { z } from 'zod'
 import { DEFAULT_LOGIN_LIMITS, type LoginLimits } from '../identity/login.js'
+import { anchorSchema, encryptionSchema, recordingAgeSchema, retentionSchema, s3Schema } from './evidence.js'
 import { count, duration, listenAddress, pathFrom, present, size, text } from './fields.js'
 import type { AuditConfig, HttpConfig, RecordingConfig, SshConfig } from './values.js'
 
@@ -54,6 +55,8 @@ const onFailure = z.enum(['refuse', 'continue']).default('refuse')
 
 /** What ioredis takes; a password in it is fine, and one more reason to keep the file to oneself. */
 export const redisUrl = z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d{1,3})?|unix:\/\/\/\S+)$/, 'must be redis://HOST:PORT/DB, rediss://… or unix:///PATH')
+/** `rules: {redis: URL, seed: FILE or a list}`; the seed is read like any other rules. */
+export const ruleStoreSchema = z.strictObject({ redis: redisUrl, seed: z.union([z.string(), z.array(z.unknown())]).exactOptional() })
 const auditStore = z.discriminatedUnion(
   'type',
   [
@@ -62,22 +65,34 @@ const auditStore = z.discriminatedUnion(
   ],
   'must have a type: file or redis',
 )
-export const auditSchema = z
-  .strictObject({
-    stores: z
-      .array(auditStore)
-      .min(1, 'must hold at least one store')
-      .refine((stores) => stores.filter(({ type }) => type === 'file').length <= 1, 'must not hold two file stores: they would share one folder')
-      .default([{ type: 'file' }]),
-    onFailure,
-  })
-  .prefault({})
-  .transform((audit): AuditConfig => audit)
+export const auditSchema = (folder: string) =>
+  z
+    .strictObject({
+      stores: z
+        .array(auditStore)
+        .min(1, 'must hold at least one store')
+        .refine((stores) => stores.filter(({ type }) => type === 'file').length <= 1, 'must not hold two file stores: they would share one folder')
+        .default([{ type: 'file' }]),
+      onFailure,
+      maxFileSize: size(2 ** 20).default(256 * 2 ** 20),
+      retention: retentionSchema.exactOptional(),
+      anchor: anchorSchema(folder).exactOptional(),
+    })
+    .prefault({})
+    .transform(({ maxFileSize, ...same }): AuditConfig => ({ ...same, maxFileBytes: maxFileSize }))
 
-export const recordingSchema = z
-  .strictObject({ onFailure, maxBytes: size(2 ** 10).exactOptional() })
-  .prefault({})
-  .transform((recording): RecordingConfig => recording)
+export const recordingSchema = (folder: string) =>
+  z
+    .strictObject({
+      onFailure,
+      maxBytes: size(2 ** 10).exactOptional(),
+      execMaxBytes: size(0).default(2 ** 20),
+      maxAge: recordingAgeSchema.exactOptional(),
+      encryption: encryptionSchema(folder).exactOptional(),
+      s3: s3Schema(folder).exactOptional(),
+    })
+    .prefault({})
+    .transform(({ maxAge, ...same }): RecordingConfig => present({ ...same, maxAgeMs: maxAge }))
 
 export const agentAuthSchema = (folder: string) => z.strictObject({ ca: pathFrom(folder), cert: pathFrom(folder), key: pathFrom(folder) })
 

@@ -2,6 +2,7 @@
 import type { User } from '../identity/directory.js'
 import type { LoginLimits } from '../identity/login.js'
 import type { Rule } from '../policy/rules.js'
+import type { AnchorConfig, EncryptionConfig, RetentionConfig, S3Config } from './evidence.js'
 import type { Mistake } from './mistakes.js'
 
 /** Deep-frozen. The keys of the file are those of contract.md; names here say the unit as well. */
@@ -23,6 +24,8 @@ export interface Config {
   readonly login: LoginLimits
   readonly users: readonly User[]
   readonly rules: readonly Rule[]
+  /** Present: rules live in Redis, and `rules` are what an empty one is filled with. */
+  readonly ruleStore?: RuleStoreConfig
   /** How long SIGTERM waits for running sessions. Default 30 s. */
   readonly drainTimeoutMs: number
   /** Default "info". */
@@ -89,6 +92,12 @@ export interface AuditConfig {
   readonly stores: readonly AuditStoreConfig[]
   /** Whether sessions may run when the audit cannot be kept. Default "refuse". */
   readonly onFailure: OnFailure
+  /** A file of the log ends at this size, or with its day. Default 256 MiB. */
+  readonly maxFileBytes: number
+  /** Absent: nothing is ever removed. */
+  readonly retention?: RetentionConfig
+  /** Besides `state/head.json`, which is always written. */
+  readonly anchor?: AnchorConfig
 }
 export type AuditStoreConfig =
   | { readonly type: 'file' }
@@ -124,11 +133,25 @@ export interface PodCacheConfig {
   readonly maxEvents: number
 }
 
+export interface RuleStoreConfig {
+  /** redis://, rediss:// or unix:// */
+  readonly redis: string
+  /** `rules` as they were written. */
+  readonly seed: readonly unknown[]
+}
+
 export interface RecordingConfig {
   /** Whether a session may run when it cannot be recorded. Default "refuse". */
   readonly onFailure: OnFailure
   /** Longest recording of one session; absent: no limit. */
   readonly maxBytes?: number
+  /** The same where there is no terminal. Default 1 MiB; 0: such sessions are not recorded. */
+  readonly execMaxBytes: number
+  /** Older recordings are removed, each by an event; absent: none is. */
+  readonly maxAgeMs?: number
+  readonly encryption?: EncryptionConfig
+  /** Sealed recordings go there; a note of where stays in their place. */
+  readonly s3?: S3Config
 }
 
 export type ClusterConfig = KubernetesCluster | DockerCluster | LocalCluster
