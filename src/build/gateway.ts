@@ -19,12 +19,12 @@ import { PodResolver } from '../target/resolver.js'
 import { advisoryLog } from './advisory.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
+import { buildEvidence } from './evidence.js'
 import { guardedShells } from './guard.js'
 import { buildHttp } from './http.js'
 import { startPodCache } from './pod-cache.js'
 import { buildResourceManager } from './resource-manager.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
-import { buildSearch } from './search.js'
 import { buildSharedRules } from './shared-rules.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildStages } from './stages.js'
@@ -59,8 +59,8 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   const stop = new AbortController()
   scope.defer(() => stop.abort(new OpsError('DRAINING', 'the gateway has closed')))
 
-  const { log: audit, publicKey } = await buildAudit(config, log)
-  scope.add(audit)
+  const builtAudit = scope.add(await buildAudit(config, log))
+  const { log: audit, publicKey } = builtAudit
   log.info({ publicKey }, 'audit.key')
 
   const book = new RuleBook(config.rules, config.users)
@@ -74,7 +74,8 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
 
   const registry = new SessionRegistry()
   const approvals = new Approvals({ audit })
-  const stages = await buildStages(config, audit, log)
+  const stages = scope.add(await buildStages(config, audit, log))
+  const { search } = scope.add(buildEvidence(config, builtAudit, log))
   const interceptors: Interceptor[] = [...stages.interceptors, advisoryLog(policy, audit, log)]
   const resolver = new PodResolver({ inventories, maySee: sees(policy) })
   const entrance = new Entrance({
@@ -121,7 +122,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     scope,
     audit,
     publicKey,
-    search: buildSearch({ config, audit, scope, log }),
+    search,
     book,
     ...(sharedRules && { sharedRules }),
     login,

@@ -1,30 +1,68 @@
 /** What sits in every relay, in the order seen from the client. */
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
-import type { AuditSink, Interceptor, Session } from '../core/types.js'
+import type { AuditEvent, Door, Interceptor, Session } from '../core/types.js'
 import { isServedTransfer } from '../session/transfer.js'
 import { Audience } from '../stage/audience.js'
 import { idle } from '../stage/idle.js'
 import { Recorder } from '../stage/recorder.js'
+import type { AuditLog } from '../store/audit-log.js'
+import { KeyframeThread } from '../store/keyframe-thread.js'
+import { encryptedTapes, loadFileKey, type TapeKeys } from '../store/tape-cipher.js'
 import { TapeFile } from '../store/tape-file.js'
 
 export interface BuiltStages {
   readonly interceptors: readonly Interceptor[]
   readonly audience: Audience
   readonly tapes: TapeFile
+  /** Ends the thread that makes keyframes. */
+  close(): Promise<void>
 }
 
-/** Also closes the recordings that an earlier run left open, and says so in the audit. */
-export async function buildStages(config: Config, audit: AuditSink, log: Logger): Promise<BuiltStages> {
-  const tapes = new TapeFile({ dataDir: config.dataDir })
-  for (const found of await tapes.recover()) await audit.write(found)
-  const { maxBytes, onFailure } = config.recording
-  const recorder = new Recorder({ tapes, logger: log, onFailure, audit, ...(maxBytes !== undefined && { maxBytes: () => maxBytes }) })
+/** Doors through which contents of files go: their hashes are in the log, the contents nowhere. */
+const TRANSFERS: readonly Door[] = ['sftp', 'scp', 'rsync']
+
+/**
+ * Also closes the recordings that an earlier run left open, and says so in the audit.
+ * @throws OpsError CONFIG_INVALID when the key of recordings cannot be used
+ */
+export async function buildStages(config: Config, audit: AuditLog, log: Logger): Promise<BuiltStages> {
+  const { maxBytes, execMaxBytes, onFailure, encryption } = config.recording
+  const keys = encryption && (await tapeKeys(encryption))
+  const keyframes = new KeyframeThread(log, keys)
+  const tapes = new TapeFile({ dataDir: config.dataDir, keyframes, ...(keys && { format: encryptedTapes(keys) }) })
+  const found: readonly AuditEvent[] = await tapes.recover()
+  for (const event of found) await audit.write(event)
+  const recorder = new Recorder({
+    tapes,
+    logger: log,
+    onFailure,
+    audit,
+    records: ({ pty, door }) => pty !== undefined || (execMaxBytes > 0 && !TRANSFERS.includes(door)),
+    maxBytes: ({ pty }) => (pty ? maxBytes : execMaxBytes),
+  })
+  const leave = audit.onAppend(recorder.note)
   const { idleTimeoutMs } = config.ssh
   // nearest to the client: watchers see what the client gets
   const audience = new Audience()
-  const interceptors = [audience.intercept, recorder.intercept, ...(idleTimeoutMs === undefined ? [] : [idle({ timeoutMs: idleTimeoutMs, applies: isLeftOpen })])]
-  return { interceptors, audience, tapes }
+  const interceptors = [
+    audience.intercept,
+    recorder.intercept,
+    ...(idleTimeoutMs === undefined ? [] : [idle({ timeoutMs: idleTimeoutMs, applies: isLeftOpen })]),
+  ]
+  return {
+    interceptors,
+    audience,
+    tapes,
+    close: async () => {
+      leave()
+      await keyframes.close()
+    },
+  }
+}
+
+async function tapeKeys({ keyFile, recipients }: NonNullable<Config['recording']['encryption']>): Promise<TapeKeys> {
+  return { recipients, ...(keyFile !== undefined && { fileKey: await loadFileKey(keyFile) }) }
 }
 
 /** What a person opens and forgets: terminals, and file browsers; a command ends by itself. */

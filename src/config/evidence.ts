@@ -1,0 +1,77 @@
+/** How evidence is kept: size of log files, retention, anchors; encryption of recordings and where they go. */
+import { z } from 'zod'
+import { parseDuration } from '../core/units.js'
+import { pathFrom, present, size, text } from './fields.js'
+
+export interface RetentionConfig {
+  /** What is older goes; absent: age removes nothing. */
+  readonly maxAgeMs?: number
+  /** Beyond it the oldest goes; absent: size removes nothing. */
+  readonly maxBytes?: number
+}
+/** Where the last signed head is kept besides the log. */
+export type AnchorConfig = { readonly file: string } | { readonly redis: string; readonly key: string }
+
+/** Who can read recordings. */
+export interface EncryptionConfig {
+  /** 32 bytes, 0600: the gateway reads with it what it recorded. */
+  readonly keyFile?: string
+  /** age1…: whoever holds the identity can read too; alone, the gateway itself cannot. */
+  readonly recipients: readonly string[]
+}
+export interface S3Config {
+  readonly bucket: string
+  /** Default us-east-1. */
+  readonly region: string
+  /** Absent: Amazon's own. */
+  readonly endpoint?: string
+  /** Before each key. Default "". */
+  readonly prefix: string
+  /** Holds `{"accessKeyId": …, "secretAccessKey": …}`, 0600; absent: the usual places of the AWS SDK. */
+  readonly credentialsFile?: string
+}
+
+/** Longer than a timer can wait: nothing waits for it. */
+const age = z.string('must be an age like 365d').transform((value, context) => {
+  try {
+    return parseDuration(value)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+    return z.NEVER
+  }
+})
+
+export const retentionSchema = z
+  .strictObject({ maxAge: age.refine((ms) => ms >= 3_600_000, 'must be at least 1h').exactOptional(), maxSize: size(2 ** 20).exactOptional() })
+  .transform(({ maxAge, maxSize }): RetentionConfig => present({ maxAgeMs: maxAge, maxBytes: maxSize }))
+
+export const recordingAgeSchema = age.refine((ms) => ms >= 3_600_000, 'must be at least 1h')
+
+export const anchorSchema = (folder: string) =>
+  z.union([
+    z.strictObject({ file: pathFrom(folder) }),
+    z.strictObject({
+      redis: z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d{1,3})?|unix:\/\/\/\S+)$/, 'must be redis://HOST:PORT/DB, rediss://… or unix:///PATH'),
+      key: text.max(200, 'must be at most 200 characters').default('dockin:audit:anchor'),
+    }),
+  ])
+
+export const encryptionSchema = (folder: string) =>
+  z
+    .strictObject({
+      keyFile: pathFrom(folder).exactOptional(),
+      recipients: z.array(z.string().regex(/^age1[0-9a-z]{58}$/, 'must be an age recipient: age1…')).default([]),
+    })
+    .refine(({ keyFile, recipients }) => keyFile !== undefined || recipients.length > 0, 'must have a keyFile or recipients')
+    .transform((encryption): EncryptionConfig => encryption)
+
+export const s3Schema = (folder: string) =>
+  z
+    .strictObject({
+      bucket: text,
+      region: text.default('us-east-1'),
+      endpoint: z.url('must be a URL').exactOptional(),
+      prefix: z.string().default(''),
+      credentialsFile: pathFrom(folder).exactOptional(),
+    })
+    .transform((s3): S3Config => s3)
