@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client'
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
 import type { Scope } from '../core/scope.js'
-import type { AuditSearch, EventFilter, Login, StoredEvent, TargetResolver } from '../core/types.js'
+import type { EventFilter, Login, StoredEvent, TargetResolver } from '../core/types.js'
 import { apiRoutes } from '../http/api.js'
 import type { ApiParts } from '../http/api-parts.js'
 import { Authenticator } from '../http/authenticate.js'
@@ -26,6 +26,7 @@ import type { Entrance } from '../session/open.js'
 import type { SessionRegistry } from '../session/registry.js'
 import { eventFilter } from '../store/audit-filter.js'
 import type { AuditLog } from '../store/audit-log.js'
+import type { Search } from '../store/search.js'
 import type { Health } from '../wire/api/health.js'
 import { ruleItem } from '../wire/api/rules.js'
 import type { ClusterItem, NodeItem } from '../wire/api/targets.js'
@@ -34,6 +35,7 @@ import type { Cluster } from './clusters.js'
 import { evidencePacks } from './evidence-pack.js'
 import { execDoors } from './exec-doors.js'
 import type { RuleBook } from './rules.js'
+import { freshSearch } from './search.js'
 import type { SharedRules } from './shared-rules.js'
 import type { BuiltStages } from './stages.js'
 
@@ -46,7 +48,8 @@ export interface HttpSide {
   readonly scope: Scope
   readonly audit: AuditLog
   readonly publicKey: string
-  readonly search: AuditSearch
+  /** The index; asked for what has rested until now. */
+  readonly search: Search
   readonly book: RuleBook
   /** Present when rules live in Redis: the way to change them. */
   readonly sharedRules?: SharedRules
@@ -96,7 +99,8 @@ export async function buildHttp(side: HttpSide): Promise<HttpServer> {
 }
 
 function apiParts(side: HttpSide, own: Pick<ApiParts, 'auth' | 'tokens' | 'refusals'>): ApiParts {
-  const { audit, search, book, config, stages, publicKey } = side
+  const { audit, book, config, stages, publicKey } = side
+  const search = freshSearch(side.search, audit)
   const startedAt = new Date()
   return {
     ...own,

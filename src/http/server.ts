@@ -1,6 +1,6 @@
 /** The HTTP listener: fastify with the routes it is handed, errors as `{ code, message, trace }`. */
 import { randomUUID } from 'node:crypto'
-import { type FastifyInstance, type FastifyServerOptions, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, fastify } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { type ErrorCode, OpsError, toOpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
@@ -30,6 +30,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: () => randomUUID(),
+    // what the router itself cannot read, in the same words as every other refusal
+    frameworkErrors: (error: Error & { readonly statusCode?: number }, request: FastifyRequest, reply: FastifyReply) => {
+      const known = asOpsError(error, error.statusCode ?? 400)
+      void reply.code(error.statusCode ?? 400).send({ code: known.code, message: known.userText, trace: request.id })
+    },
     ...(tls && { https: tls }),
   }
   const app: FastifyInstance = fastify(serverOptions)
