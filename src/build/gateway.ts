@@ -16,7 +16,7 @@ import { type SshServer, startSshServer } from '../ssh/server.js'
 import type { Inventory } from '../target/inventory.js'
 import { pick } from '../target/picker.js'
 import { PodResolver } from '../target/resolver.js'
-import { advisoryLog } from './advisory.js'
+import { advisoryLog, NestedRuns } from './advisory.js'
 import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { buildEvidence } from './evidence.js'
@@ -74,9 +74,10 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
 
   const registry = new SessionRegistry()
   const approvals = new Approvals({ audit })
+  const nested = new NestedRuns()
   const stages = scope.add(await buildStages(config, audit, log))
   const { search } = scope.add(buildEvidence(config, builtAudit, log))
-  const interceptors: Interceptor[] = [...stages.interceptors, advisoryLog(policy, audit, log)]
+  const interceptors: Interceptor[] = [...stages.interceptors, advisoryLog(policy, audit, log, nested)]
   const resolver = new PodResolver({ inventories, maySee: sees(policy) })
   const entrance = new Entrance({
     resolver,
@@ -88,7 +89,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     pick: (client, listings, pty, signal) => pick(client, listings, pty, signal, { onChange: (changed) => resolver.onChange(changed) }),
     onGone: (target, gone) => resolver.onGone(target, gone),
     transfer: transferServers(policy, audit, log),
-    guardedShell: guardedShells(policy, audit, approvals),
+    guardedShell: guardedShells(policy, audit, approvals, nested),
     approvals,
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),

@@ -4,12 +4,14 @@ import type { LineDecision } from '../guard/parts.js'
 import { openGuardedShell } from '../guard/shell.js'
 import { type Approvals, approversText } from '../session/approvals.js'
 import type { GuardedShell } from '../session/start.js'
+import type { NestedRuns } from './advisory.js'
 
 /**
  * Opens guarded shells whose lines go through `policy.decide` like those of every other door.
+ * @param nested told while a line runs whose input is read by a program of its own
  * @param approvals who is asked where a rule wants another person's yes; without it such lines are refused
  */
-export function guardedShells(policy: Policy, audit: AuditSink, approvals?: Approvals): GuardedShell {
+export function guardedShells(policy: Policy, audit: AuditSink, approvals?: Approvals, nested?: NestedRuns): GuardedShell {
   return ({ session, pty, env, grant, exec, signal }) => {
     const { identity, target, door } = session
     const { user, from } = identity
@@ -28,6 +30,7 @@ export function guardedShells(policy: Policy, audit: AuditSink, approvals?: Appr
       approve:
         approvals &&
         ((line, { rule = grant.rule, reason = '', demand }, { cwd }, ending) => ask(approvals, { line, session, rule, reason, cwd }, demand, ending)),
+      onOpaque: (rule) => nested?.set(session.id, rule),
       record: (event) => audit.write({ ...subject, ...event }),
       env,
       signal,
@@ -38,7 +41,7 @@ export function guardedShells(policy: Policy, audit: AuditSink, approvals?: Appr
 /** A verdict in the words of the shell. */
 export function lineDecision(verdict: Verdict): LineDecision {
   const { analysis, rule } = verdict
-  const facts = { rule, commands: analysis?.commands, confidence: analysis?.confidence ?? 'exact', sizeChecks: analysis?.sizeChecks }
+  const facts = { rule, commands: analysis?.commands, confidence: analysis?.confidence ?? 'exact', sizeChecks: analysis?.sizeChecks, opaque: analysis?.opaque }
   if (verdict.allow) return { verdict: 'allow', ...facts, editLimit: verdict.commands?.editLimit }
   const { reason, message, demand } = verdict
   if (analysis?.incomplete) return { verdict: 'incomplete', reason, message, ...facts }

@@ -339,6 +339,8 @@ export interface LineAnalysis {
   /** Every simple command, wrappers unwrapped: [name, ...args]. Dynamic words print as "…". */
   readonly commands: readonly (readonly string[])[]
   readonly confidence: Confidence
+  /** The line starts something that runs commands of its own (a shell, an interpreter); the rule lets it. */
+  readonly opaque?: boolean
   /** The line is not finished: an editor may ask for more; whoever cannot must refuse. */
   readonly incomplete?: boolean
   /** Editors and pagers with the files they would load: to be measured against the rule's editLimit before the line runs. */

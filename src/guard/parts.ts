@@ -21,6 +21,8 @@ export interface LineDecision {
   readonly message?: string | undefined
   readonly commands?: readonly (readonly string[])[] | undefined
   readonly confidence: Confidence
+  /** The line starts something that runs commands of its own. */
+  readonly opaque?: boolean | undefined
   /** Files to be measured against `editLimit` before the line runs. */
   readonly sizeChecks?: readonly { readonly command: string; readonly path: string }[] | undefined
 }
@@ -54,6 +56,8 @@ export interface GuardParts {
   readonly fileSize?: ((path: string, signal: AbortSignal) => Promise<number | undefined>) | undefined
   /** Runs a program in the target and answers its output, for completion. Default: one side exec. */
   readonly ask?: ((argv: readonly string[], signal: AbortSignal) => Promise<string>) | undefined
+  /** An opaque line begins to run under `rule`, and undefined when it is over: what is typed meanwhile is nobody's to vet. */
+  readonly onOpaque?: ((rule: string | undefined) => void) | undefined
   readonly clock?: Clock | undefined
   /** What the client asked to set (SSH `env` requests); only harmless names pass. */
   readonly env: Readonly<Record<string, string>>

@@ -488,6 +488,7 @@ class GuardedShell implements RemoteProcess {
   #commit(line: string, decision: LineDecision, seq: number): void {
     const names = decision.commands?.map(([name]) => name?.split('/').at(-1)) ?? []
     const changesSettings = names.some((name) => name === 'stty' || name === 'reset' || name === 'tset')
+    if (decision.opaque) this.#parts.onOpaque?.(decision.rule ?? this.#parts.rule.name)
     this.#startRun(seq, changesSettings)
     this.#shell.run(line, this.#lastStatus)
   }
@@ -568,6 +569,7 @@ class GuardedShell implements RemoteProcess {
   #recordEnd(status: number): void {
     const running = this.#running
     this.#running = undefined
+    this.#parts.onOpaque?.(undefined)
     if (running?.seq === undefined) return
     const ms = Math.round(this.#clock.now() - running.startedAt)
     this.#parts.record({ type: 'command.exit', command: running.seq, status, ms }).catch(() => {})

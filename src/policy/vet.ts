@@ -9,10 +9,11 @@ import type { Judge } from './policy.js'
  * editLimit: a door that cannot measure must refuse.
  */
 export const vetLine: Judge = (line, rule, context) => {
-  const { verdict, reason, commands, confidence, sizeChecks, demand } = judge(line, rule, context)
+  const { verdict, reason, commands, confidence, sizeChecks, demand, opaque } = judge(line, rule, context)
   const analysis = {
     commands,
     confidence,
+    ...(opaque && { opaque }),
     ...(verdict === 'incomplete' && { incomplete: true }),
     ...(sizeChecks.length > 0 && { sizeChecks }),
   }

@@ -10,15 +10,25 @@ import type { AdvisoryLine, AdvisoryLines } from './advisory-lines.js'
 export interface AdvisoryOptions {
   readonly audit: Pick<AuditSink, 'write'>
   readonly log: Logger
-  /** The rule of a plain shell; undefined: this session's lines are logged elsewhere or not at all. */
-  readonly rule: (session: Session) => string | undefined
+  /** Undefined: this session's lines are logged elsewhere or not at all. */
+  readonly source: (session: Session) => AdvisorySource | undefined
   /** The simple commands of a line, where it can be read. */
   readonly commands?: (line: string) => readonly (readonly string[])[]
   /** How long copies wait to be read together; 100 ms. */
   readonly batchMs?: number
 }
 
-type Copy = { readonly kind: 'keys' | 'shown'; readonly bytes: Buffer } | { readonly kind: 'resize'; readonly columns: number; readonly rows: number }
+/** What is to be read of a session. */
+export interface AdvisorySource {
+  readonly confidence: 'advisory' | 'nested'
+  /** The rule under which what is typed now runs; undefined: somebody else vets it and writes it down. */
+  readonly rule: () => string | undefined
+}
+
+type Copy =
+  | { readonly kind: 'keys'; readonly bytes: Buffer; readonly rule: string }
+  | { readonly kind: 'shown'; readonly bytes: Buffer }
+  | { readonly kind: 'resize'; readonly columns: number; readonly rows: number }
 
 const BATCH_MS = 100
 /** Shown between two keys; of more only the first and the last are read, where the echo and the next prompt stand. */
@@ -32,15 +42,16 @@ const FINISH_MS = 1000
 /** Sessions for which `rule` answers get a stage; what cannot be kept is told to the log and holds nobody. */
 export function advisory(options: AdvisoryOptions): Interceptor {
   return (session) => {
-    const rule = session.pty === undefined || session.command !== undefined ? undefined : options.rule(session)
-    return rule === undefined ? undefined : new AdvisoryLog(session, rule, options).stage
+    const source = session.pty === undefined || session.command !== undefined ? undefined : options.source(session)
+    return source && new AdvisoryLog(session, source, options).stage
   }
 }
 
 class AdvisoryLog {
   readonly stage: Stage
   readonly #session: Session
-  readonly #rule: string
+  readonly #source: AdvisorySource
+  #rule = ''
   readonly #options: AdvisoryOptions
   #copies: Copy[] = []
   /** Bytes at the end of `#copies` that were shown since the last key. */
@@ -51,13 +62,16 @@ class AdvisoryLog {
   #reading: Promise<void> | undefined
   #over = false
 
-  constructor(session: Session, rule: string, options: AdvisoryOptions) {
+  constructor(session: Session, source: AdvisorySource, options: AdvisoryOptions) {
     this.#session = session
-    this.#rule = rule
+    this.#source = source
     this.#options = options
     this.stage = {
       name: 'advisory',
-      up: copied((bytes) => this.#keep({ kind: 'keys', bytes })),
+      up: copied((bytes) => {
+        const rule = source.rule()
+        if (rule !== undefined) this.#keep({ kind: 'keys', bytes, rule })
+      }),
       down: copied((bytes) => this.#keep({ kind: 'shown', bytes })),
       resize: ({ columns, rows }) => this.#keep({ kind: 'resize', columns, rows }),
       finish: () => this.#finish(),
@@ -115,8 +129,10 @@ class AdvisoryLog {
     const { columns = 80, rows = 24 } = this.#session.pty?.size ?? {}
     this.#lines ??= new (await import('./advisory-lines.js')).AdvisoryLines(columns || 80, rows || 24)
     for (const copy of copies) {
-      if (copy.kind === 'keys') this.#lines.keys(copy.bytes)
-      else if (copy.kind === 'resize') this.#lines.resize(copy.columns || 80, copy.rows || 24)
+      if (copy.kind === 'keys') {
+        this.#rule = copy.rule
+        this.#lines.keys(copy.bytes)
+      } else if (copy.kind === 'resize') this.#lines.resize(copy.columns || 80, copy.rows || 24)
       else for (const line of await this.#lines.shown(copy.bytes)) this.#log(line)
     }
   }
@@ -136,7 +152,7 @@ class AdvisoryLog {
       verdict: 'allow',
       rule: this.#rule,
       commands: this.#options.commands?.(line) ?? [],
-      confidence: 'advisory',
+      confidence: this.#source.confidence,
     }
     // an advisory line holds nobody: that it cannot be kept is told, and sessions that must be kept are refused elsewhere
     this.#options.audit.write(event).catch((error: unknown) => this.#options.log.error({ session: id, target: targetText(target), error }, 'audit.failed'))

@@ -9,6 +9,7 @@ import { advisory } from '../../src/stage/advisory.js'
 import { AdvisoryLines } from '../../src/stage/advisory-lines.js'
 import { needs } from '../support/need.js'
 
+const plain = () => ({ confidence: 'advisory' as const, rule: () => 'plain' })
 const TARGET: Target = { cluster: 'a', namespace: 'shop', pod: 'web-0', container: 'web', uid: 'u', node: 'n', containerId: 'local://1', labels: {} }
 const session = (): Session => ({
   id: 's',
@@ -138,7 +139,7 @@ function staged(more: object = {}): { readonly stage: Stage; readonly events: Au
     events.push(event)
     return event as StoredEvent
   }
-  const stage = advisory({ audit: { write }, log: silentLogger, rule: () => 'plain', batchMs: 1, ...more })(session()) as Stage
+  const stage = advisory({ audit: { write }, log: silentLogger, source: plain, batchMs: 1, ...more })(session()) as Stage
   return { stage, events }
 }
 
@@ -187,17 +188,41 @@ describe('the advisory stage', () => {
       ['cat big', 'id'],
     )
   })
+  test('reads nothing while somebody else vets what is typed', async () => {
+    let rule: string | undefined
+    const { stage, events } = staged({ source: () => ({ confidence: 'nested', rule: () => rule }) })
+    stage.up?.resume()
+    stage.down?.resume()
+    const typed = async (line: string): Promise<void> => {
+      stage.down?.write('# ')
+      await new Promise(setImmediate)
+      stage.up?.write(`${line}\r`)
+      await new Promise(setImmediate)
+      stage.down?.write(`${line}\r\n`)
+      await new Promise(setImmediate)
+    }
+    await typed('bash')
+    rule = 'r'
+    await typed('id')
+    rule = undefined
+    await typed('ls')
+    await stage.finish?.(undefined)
+    assert.deepEqual(
+      events.flatMap((event) => (event.type === 'command' ? [[event.line, event.confidence, event.rule]] : [])),
+      [['id', 'nested', 'r']],
+    )
+  })
   test('is not there for an exec, without a terminal, or where the shell is guarded', () => {
     const audit = { write: async (event: AuditEvent) => event as StoredEvent }
-    const intercept = advisory({ audit, log: silentLogger, rule: () => 'plain' })
+    const intercept = advisory({ audit, log: silentLogger, source: plain })
     const { pty: _, ...bare } = session()
     assert.equal(intercept(bare), undefined)
     assert.equal(intercept({ ...session(), command: 'ls' }), undefined)
-    assert.equal(advisory({ audit, log: silentLogger, rule: () => undefined })(session()), undefined)
+    assert.equal(advisory({ audit, log: silentLogger, source: () => undefined })(session()), undefined)
   })
 })
 
-describe('with real shells', { timeout: 20_000 }, () => {
+describe('with real shells', { timeout: 60_000 }, () => {
   for (const [name, ...argv] of [
     ['bash', '--norc', '-i'],
     ['dash', '-i'],
