@@ -45,7 +45,7 @@ function Parts({ health }: { readonly health: Health }) {
             <>
               <dt>{name}</dt>
               <dd>
-                <Badge tone={ok ? 'good' : 'bad'}>{ok ? 'well' : 'failing'}</Badge> {reason}
+                <Badge tone={ok ? 'good' : 'bad'}>{ok ? 'ok' : 'failing'}</Badge> {reason}
               </dd>
             </>
           ))}

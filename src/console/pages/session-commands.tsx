@@ -1,6 +1,7 @@
 /** Command lines beside the player: a click seeks, and the one that plays is marked. */
-import { useComputed } from '@preact/signals'
+import { effect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { useSearchParams } from 'wouter-preact'
 import type { CommandItem, SessionDetail } from '../../wire/api/sessions.js'
 import { Answered, Empty } from '../parts/messages.js'
 import { clockText } from '../parts/text.js'
@@ -24,7 +25,7 @@ export function CommandList({ commands, playback, session }: CommandListProps) {
       {(all) => {
         if (all.length === 0) return <NoCommands session={session} />
         const wanted = text.toLowerCase()
-        const shown = all.filter(({ line, reason }) => `${line ?? ''} ${reason ?? ''}`.toLowerCase().includes(wanted))
+        const shown = wanted === '' ? all : all.filter(({ line, reason }) => `${line ?? ''} ${reason ?? ''}`.toLowerCase().includes(wanted))
         return (
           <>
             {all.length >= SEARCH_FROM && (
@@ -39,6 +40,9 @@ export function CommandList({ commands, playback, session }: CommandListProps) {
                 />
               </div>
             )}
+            {all.some(({ confidence }) => confidence === 'advisory') && (
+              <p class="advisory small quiet">This shell was not guarded: the lines are read from what was typed, and the replay is what counts.</p>
+            )}
             {shown.length === 0 ? <Empty icon="search" title="No command matches" /> : <List commands={shown} playback={playback} />}
           </>
         )
@@ -50,6 +54,14 @@ export function CommandList({ commands, playback, session }: CommandListProps) {
 function List({ commands, playback }: { readonly commands: readonly CommandItem[]; readonly playback: Playback | undefined }) {
   const list = useRef<HTMLOListElement>(null)
   const current = useCurrent(commands, playback)
+  const [, setSearch] = useSearchParams()
+  const seek = (seconds: number): void => {
+    // the player begins at what the address says, should it not be there yet
+    if (playback) void playback.seek(seconds)
+    else setSearch({ at: seconds.toFixed(1) }, { replace: true })
+    // on a phone the list is below it
+    document.querySelector('.stage')?.scrollIntoView({ block: 'nearest' })
+  }
   useEffect(() => {
     const scroller = list.current?.closest('.side-body')
     const item = list.current?.querySelector('[aria-current]')
@@ -67,7 +79,7 @@ function List({ commands, playback }: { readonly commands: readonly CommandItem[
             type="button"
             class={isDenied(command.verdict) ? 'command denied' : 'command'}
             aria-current={command.seq === current ? 'true' : undefined}
-            onClick={() => void playback?.seek(command.offset)}
+            onClick={() => seek(command.offset)}
           >
             <span class="at mono quiet">{clockText(command.offset)}</span>
             <span class="what">
@@ -86,7 +98,7 @@ function List({ commands, playback }: { readonly commands: readonly CommandItem[
   )
 }
 
-function Outcome({ command: { verdict, status, confidence } }: { readonly command: CommandItem }) {
+function Outcome({ command: { verdict, status } }: { readonly command: CommandItem }) {
   return (
     <span class="outcome">
       <VerdictBadge verdict={verdict} />
@@ -96,22 +108,21 @@ function Outcome({ command: { verdict, status, confidence } }: { readonly comman
           {status}
         </Badge>
       )}
-      {confidence === 'advisory' && <Badge>seen</Badge>}
     </span>
   )
 }
 
 /** The last that had begun. A frame of the player changes this seldom, so the list is drawn seldom. */
 function useCurrent(commands: readonly CommandItem[], playback: Playback | undefined): number | undefined {
-  const parts = useRef({ commands, playback })
-  parts.current = { commands, playback }
-  const [, redraw] = useState(0)
-  useEffect(() => redraw((old) => old + 1), [playback])
-  const current = useComputed(() => {
-    const at = parts.current.playback?.time.value
-    return at === undefined ? undefined : parts.current.commands.findLast(({ offset }) => offset <= at + 0.05)?.seq
-  })
-  return current.value
+  const [current, setCurrent] = useState<number>()
+  useEffect(() => {
+    if (!playback) return
+    return effect(() => {
+      const at = playback.time.value + 0.05
+      setCurrent(commands.findLast(({ offset }) => offset <= at)?.seq)
+    })
+  }, [playback, commands])
+  return playback ? current : undefined
 }
 
 function NoCommands({ session }: { readonly session: SessionDetail }) {

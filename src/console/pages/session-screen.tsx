@@ -4,6 +4,7 @@ import { useSearchParams } from 'wouter-preact'
 import type { CommandItem, SessionDetail } from '../../wire/api/sessions.js'
 import { Answered, Empty } from '../parts/messages.js'
 import { Peer } from '../parts/values.js'
+import { type Cast, parseCast } from '../player/cast.js'
 import { Live } from '../player/live.js'
 import type { Playback } from '../player/playback.js'
 import { Replay, useTimeToKeep } from '../player/replay.js'
@@ -14,6 +15,7 @@ export interface SessionScreenProps {
   readonly session: SessionDetail
   readonly commands: Loaded<readonly CommandItem[]>
   readonly onPlayer: (playback: Playback | undefined) => void
+  readonly onCast: (cast: Cast) => void
   /** Its facts may have changed. */
   readonly onChange: () => void
 }
@@ -47,10 +49,14 @@ export function SessionScreen(props: SessionScreenProps) {
   )
 }
 
-function Recorded({ session, commands, onPlayer }: SessionScreenProps) {
+function Recorded({ session, commands, onPlayer, onCast }: SessionScreenProps) {
   const { api } = useConsole()
   const { id } = session
-  const recording = useLoad(`${id} recording`, async (signal) => (await api.getRecording({ params: { id }, signal })).text())
+  const recording = useLoad(`${id} recording`, async (signal) => {
+    const cast = parseCast(await (await api.getRecording({ params: { id }, signal })).text())
+    onCast(cast)
+    return cast
+  })
   const [search, setSearch] = useSearchParams()
   const [playback, setPlayback] = useState<Playback>()
   const kept = useRef<number>()
@@ -68,8 +74,8 @@ function Recorded({ session, commands, onPlayer }: SessionScreenProps) {
     [onPlayer],
   )
   if (commands.data === undefined && commands.error === undefined) return <Answered answer={commands}>{() => null}</Answered>
-  const startAt = placeOf(search, session, commands.data ?? [])
-  return <Answered answer={recording}>{(text) => <Replay text={text} startAt={startAt} commands={commands.data ?? []} onPlayer={take} />}</Answered>
+  const list = commands.data ?? []
+  return <Answered answer={recording}>{(cast) => <Replay cast={cast} startAt={placeOf(search, session, list)} commands={list} onPlayer={take} />}</Answered>
 }
 
 /** `at` in seconds; `seq` of a command; `time` of an event. */

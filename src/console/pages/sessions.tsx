@@ -110,16 +110,11 @@ function Row({ item }: { readonly item: Item }) {
         <Time at={item.startedAt} />
       </span>
       <span class="c-length quiet end nowrap">{length === undefined ? '' : durationText(length)}</span>
-      <span class="c-lines end nowrap">
-        {item.commands > 0 && <span class="quiet">{item.commands}</span>}
-        {item.denied > 0 && (
-          <>
-            {' '}
-            <Badge tone="bad">{item.denied} denied</Badge>
-          </>
-        )}
+      <span class="c-lines quiet end">{item.commands > 0 && item.commands}</span>
+      <span class="c-marks row">
+        {item.denied > 0 && <Badge tone="bad">{item.denied} denied</Badge>}
+        {item.review && <Badge tone="good">reviewed</Badge>}
       </span>
-      <span class="c-review end">{item.review && <Badge tone="good">reviewed</Badge>}</span>
     </Link>
   )
 }

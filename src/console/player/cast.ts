@@ -11,6 +11,8 @@ export interface Cast {
   readonly events: readonly CastEvent[]
   /** Of the last event. */
   readonly seconds: number
+  /** Where commands begin, by the number of their event: the label of a marker starts with it. */
+  readonly marks: ReadonlyMap<number, number>
 }
 export interface CastHead {
   readonly columns: number
@@ -28,7 +30,16 @@ export function parseCast(text: string): Cast {
     const event = parseCastEvent(lines[index] ?? '')
     if (event) events.push(event)
   }
-  return { ...head, events, seconds: events.at(-1)?.[0] ?? 0 }
+  return { ...head, events, seconds: events.at(-1)?.[0] ?? 0, marks: marksOf(events) }
+}
+
+function marksOf(events: readonly CastEvent[]): Map<number, number> {
+  const marks = new Map<number, number>()
+  for (const [seconds, code, data] of events) {
+    const seq = code === 'm' ? /^\d+(?= |$)/.exec(data)?.[0] : undefined
+    if (seq !== undefined) marks.set(Number(seq), seconds)
+  }
+  return marks
 }
 
 /** Undefined for anything but a header. */

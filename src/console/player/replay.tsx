@@ -1,31 +1,24 @@
 /** A recording with its controls. */
-import { useSignalEffect } from '@preact/signals'
+import { effect } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { CommandItem } from '../../wire/api/sessions.js'
 import { Icon } from '../parts/icon.js'
-import { Problem } from '../parts/messages.js'
 import { clockText } from '../parts/text.js'
 import { useKeys } from '../state/keys.js'
-import { type Cast, parseCast } from './cast.js'
+import type { Cast } from './cast.js'
 import { Playback, SPEEDS } from './playback.js'
 import { TimeBar } from './time-bar.js'
 
 export interface ReplayProps {
-  readonly text: string
+  readonly cast: Cast
   readonly startAt: number
   readonly commands: readonly CommandItem[]
   /** Hands the player over, and takes it back with undefined. */
   readonly onPlayer: (playback: Playback | undefined) => void
 }
 
-export function Replay({ text, ...props }: ReplayProps) {
-  const [read] = useState(() => attempt(() => parseCast(text)))
-  if ('error' in read) return <Problem error={read.error} />
-  return <ReadReplay cast={read.value} {...props} />
-}
-
-function ReadReplay({ cast, startAt, commands, onPlayer }: Omit<ReplayProps, 'text'> & { readonly cast: Cast }) {
+export function Replay({ cast, startAt, commands, onPlayer }: ReplayProps) {
   const stage = useRef<HTMLDivElement>(null)
   const whole = useRef<HTMLDivElement>(null)
   const [playback, setPlayback] = useState<Playback>()
@@ -119,21 +112,21 @@ function Press({ label, onClick, children }: { readonly label: string; readonly 
 
 /** Calls with the time whenever playing stops or jumps, for the address. */
 export function useTimeToKeep(playback: Playback | undefined, keep: (seconds: number) => void): void {
-  useSignalEffect(() => {
-    if (!playback || playback.isPlaying.value) return
-    keep(playback.time.value)
-  })
+  const latest = useRef(keep)
+  latest.current = keep
+  useEffect(() => {
+    if (!playback) return
+    let before = playback.time.peek()
+    return effect(() => {
+      if (playback.isPlaying.value) return
+      const at = playback.time.value
+      if (at !== before) latest.current(at)
+      before = at
+    })
+  }, [playback])
 }
 
 async function toggleFull(element: HTMLElement | null): Promise<void> {
   if (document.fullscreenElement) await document.exitFullscreen()
   else await element?.requestFullscreen()
-}
-
-function attempt<T>(call: () => T): { readonly value: T } | { readonly error: unknown } {
-  try {
-    return { value: call() }
-  } catch (error) {
-    return { error }
-  }
 }

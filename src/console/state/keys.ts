@@ -2,6 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void>>
+const CHORD_KEY = 'g'
 /** Second key of "g s" must follow within. */
 const CHORD_MS = 1200
 
@@ -13,15 +14,18 @@ export function useKeys(keys: Keys): void {
     let before: { key: string; ms: number } | undefined
     const listen = (event: KeyboardEvent): void => {
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || isTyping(event)) return
-      const chord = before && event.timeStamp - before.ms < CHORD_MS ? latest.current[`${before.key} ${event.key}`] : undefined
+      const isSecond = before?.key === CHORD_KEY && event.timeStamp - before.ms < CHORD_MS
       before = { key: event.key, ms: event.timeStamp }
-      const call = chord ?? latest.current[event.key]
+      // the second key of a chord is no key of its own, whoever listens for the chord
+      const call = latest.current[isSecond ? `${CHORD_KEY} ${event.key}` : event.key]
       if (!call) return
       event.preventDefault()
+      event.stopPropagation()
       call(event)
     }
-    document.addEventListener('keydown', listen)
-    return () => document.removeEventListener('keydown', listen)
+    // before anything on the page: the player has keys of its own
+    document.addEventListener('keydown', listen, { capture: true })
+    return () => document.removeEventListener('keydown', listen, { capture: true })
   }, [])
 }
 
