@@ -34,6 +34,7 @@ import { InputGate } from './lock.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
 import { readRsync } from './rsync.js'
+import { refuseUnheldRsyncLine } from './rsync-line.js'
 import { type GuardedShell, startProgram, VETTED_CWD } from './start.js'
 import { type FileErrand, filesOf, isServedTransfer, refuseUnheldRsync, refuseWithoutFiles, type StartTransfer } from './transfer.js'
 
@@ -160,6 +161,7 @@ class Run {
     if (!grant.allow) throw refusal('POLICY_REFUSED', grant)
     if (isServedTransfer(door) || this.#request.errand) refuseWithoutFiles(grant)
     if (door === 'rsync') refuseUnheldRsync(grant, readRsync(this.#request.words ?? []))
+    else if (command !== undefined && door !== 'scp') refuseUnheldRsyncLine(grant, command)
     const unavailable = audit.unavailable()
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
     // scp's line starts no program: each file is decided on its own

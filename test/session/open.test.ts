@@ -147,6 +147,33 @@ test('rsync runs without a shell, and only under rules that it can be held to', 
     }
   }
 })
+test('rsync’s far side is held to the rule’s files at the doors that take it for a command, and refused in a longer line', async () => {
+  const PUSH = 'rsync --server -logDtpre.iLsfxCIvu . /tmp/x'
+  const PULL = "/usr/bin/rsync --server --sender -re.L . '/tmp/a b'"
+  const TABLE: readonly (readonly [files: object | undefined, line: string, refusal?: RegExp])[] = [
+    [undefined, `cd /tmp; ${PUSH}`],
+    [{ upload: true, download: true }, `cd /tmp; ${PUSH}`],
+    [{ download: true }, PULL],
+    [{ download: true }, 'rsync --version'],
+    [{ download: true }, 'cat notes-on-rsync --server-x'],
+    [{ download: true }, PUSH, /the rule allows no uploads/],
+    [{ upload: true }, PULL, /the rule allows no downloads/],
+    [{ upload: true, download: true, maxUpload: '1MiB' }, PUSH, /limits files \(maxUpload\)/],
+    [{ download: true }, `cd /tmp; ${PULL}`, /in a longer line/],
+    [{ download: true }, 'r"syn"c --ser\\ver -re.L . "$HOME"', /in a longer line/],
+    [{ download: true }, `${PULL}\n${PUSH}`, /in a longer line/],
+    [{ download: true }, "sh -c 'rsync --server -re.L . /tmp'", /in a longer line/],
+    [{ download: true }, 'rsync --server --sender -re.L --rsh=sh . /x', /option --rsh=sh/],
+  ]
+  for (const door of ['exec', 'http', 'ws', 'batch'] as const) {
+    for (const [files, line, refusal] of TABLE) {
+      const { open, started } = entrance(files ? { files } : {})
+      const { code, stderr } = await open(door, line)
+      assert.deepEqual([code, started.length], refusal ? [254, 0] : [0, 1], `${door} ${line} ${stderr}`)
+      if (refusal) assert.match(stderr, refusal)
+    }
+  }
+})
 test('sftp and scp are refused at once by a rule under which nothing can be moved, and where no way leads to files', async () => {
   for (const [door, command] of [['sftp'], ['scp', 'scp -f x']] as const) {
     const refused = await entrance({ files: { upload: false } }).open(door, command)
