@@ -11,6 +11,7 @@ import { Client } from 'ssh2'
 import { kubeconfigOf, needs } from '../test/support/need.js'
 import { repository, run, World } from '../test/support/world.js'
 import { fileBenches } from './files.js'
+import { guardBenches } from './guard.js'
 import { atLeast, atMost, type Goal, measurePair, pairedRow, printTable, type Row, skippedRow } from './pair.js'
 
 const LOGIN = 'alice+web-0.shop.a'
@@ -158,6 +159,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'stdin of 300 MB, against kubectl exec', goal: atLeast(1.8), measure: bulkIn },
   { name: 'memory of a recorded idle shell', goal: { text: '≤ 0.5 MiB', met: (_ratio, ours) => ours <= 0.5 }, measure: idleMemory },
   ...fileBenches(LOGIN),
+  ...guardBenches(),
 ]
 
 async function main(): Promise<void> {
