@@ -35,7 +35,11 @@ export interface ApiParts {
   /** Somebody else, as the policy would know them; undefined: no such user. */
   readonly identityOf: (user: string) => Identity | undefined
   /** @throws OpsError NOT_FOUND */
-  readonly recordings: { open(session: string): Promise<Readable> }
+  readonly recordings: {
+    open(session: string): Promise<Readable>
+    /** From a second on: header, the screen as it was, what follows. */
+    seek(session: string, seconds: number): Promise<Readable>
+  }
   readonly audience: { join(session: string): Readable; watchers(session: string): number }
   /** The pack of a session that is over, as a tar. @throws OpsError NOT_FOUND */
   readonly evidence: (session: string) => Promise<Readable>

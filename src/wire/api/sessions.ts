@@ -114,6 +114,9 @@ export const sessionOperations = {
     access: 'user',
     summary: 'Its recording as asciicast v2; of a live session what has been written so far. The look is an event',
     params: sessionParams,
+    query: z.strictObject({
+      from: z.coerce.number().min(0).max(1e9).optional().describe('Begin at this second: header, the screen as it was, what follows; times stay'),
+    }),
     answer: stream('application/x-asciicast'),
   }),
   listCommands: operation({
