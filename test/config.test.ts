@@ -71,8 +71,8 @@ describe('config', () => {
         rekeyIntervalMs: 3_600_000,
       },
       http: { listen: { host: '127.0.0.1', port: 8080 }, tokenLifetimeMs: 8 * 3_600_000, origins: [], exec: { perUser: 256, total: 2000 } },
-      audit: { stores: [{ type: 'file' }], onFailure: 'refuse' },
-      recording: { onFailure: 'refuse' },
+      audit: { stores: [{ type: 'file' }], onFailure: 'refuse', maxFileBytes: 256 * 2 ** 20 },
+      recording: { onFailure: 'refuse', execMaxBytes: 2 ** 20 },
       resourceManager: { timeoutMs: 5000, cacheMs: 30_000, labels: { subsystem: 'subsystem', subsystemId: 'subsystem-id', dcn: 'dcn' } },
       clusters: [{ kind: 'local', name: 'demo', pods: ['web-0'] }],
       login: {
@@ -107,8 +107,8 @@ logLevel: debug
 ssh: { listen: "[::1]:0", hostKeys: [a, /b], banner: "hi\\n", maxConnections: 5, maxConnectionsPerAddress: 2, maxAuthAttempts: 3, loginGraceTime: 30s,
   keepaliveInterval: 5s, keepaliveCountMax: 2, idleTimeout: 15m, maxSessionTime: 12h, rekeyBytes: 16MiB, rekeyInterval: 10m }
 http: { listen: localhost:8443, tls: { cert: ../tls/cert, key: ../tls/key }, tokenLifetime: 1h }
-audit: { stores: [{ type: redis, url: "redis://:pw@127.0.0.1:6379/0", stream: s }, { type: file }], onFailure: continue }
-recording: { onFailure: continue, maxBytes: 1GiB }
+audit: { stores: [{ type: redis, url: "redis://:pw@127.0.0.1:6379/0", stream: s }, { type: file }], onFailure: continue, maxFileSize: 64MiB, retention: { maxAge: 365d, maxSize: 50GiB }, anchor: { file: anchor.json } }
+recording: { onFailure: continue, maxBytes: 1GiB, execMaxBytes: 64KiB, maxAge: 90d, encryption: { keyFile: tapes.key } }
 clusters:
   - { name: a, kubeconfig: ../tls/cert, context: c, via: agent, agent: { port: 8085, hosts: { n1: 10.0.0.1 } }, namespaces: [shop], setIdKeys: [set] }
   - { name: b, kubeconfig: ../tls/cert }
@@ -150,8 +150,15 @@ rules: ../rules/rules.yaml
       origins: [],
       exec: { perUser: 256, total: 2000 },
     })
-    assert.deepEqual(config.audit, { stores: [{ type: 'redis', url: 'redis://:pw@127.0.0.1:6379/0', stream: 's' }, { type: 'file' }], onFailure: 'continue' })
-    assert.deepEqual(config.recording, { onFailure: 'continue', maxBytes: 2 ** 30 })
+    assert.deepEqual(config.audit, {
+      stores: [{ type: 'redis', url: 'redis://:pw@127.0.0.1:6379/0', stream: 's' }, { type: 'file' }],
+      onFailure: 'continue',
+      maxFileBytes: 64 * 2 ** 20,
+      retention: { maxAgeMs: 365 * 86_400_000, maxBytes: 50 * 2 ** 30 },
+      anchor: { file: join(dirname(config.file), 'anchor.json') },
+    })
+    const encryption = { keyFile: join(dirname(config.file), 'tapes.key'), recipients: [] }
+    assert.deepEqual(config.recording, { onFailure: 'continue', maxBytes: 2 ** 30, execMaxBytes: 65_536, maxAgeMs: 90 * 86_400_000, encryption })
     const kubeconfig = join(home, 'tls/cert')
     assert.deepEqual(config.clusters, [
       {

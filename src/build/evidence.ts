@@ -2,8 +2,6 @@
 import { join } from 'node:path'
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
-import type { AuditSearch } from '../core/types.js'
-import type { AuditLog } from '../store/audit-log.js'
 import { AuditRetention } from '../store/audit-retention.js'
 import { Search } from '../store/search.js'
 import { removeOldTapes } from '../store/tape-retention.js'
@@ -12,12 +10,8 @@ import type { BuiltAudit } from './audit.js'
 /** Retention counts days: looking once an hour is often enough. */
 const RETENTION_MS = 3_600_000
 
-/** How long a question waits for the index to have read what rests; one that is rebuilt answers with what it has. */
-const CATCH_UP_MS = 1500
-
 export interface BuiltEvidence {
-  /** Whoever has just seen a session finds it: a question waits for the events that rested before it was asked. */
-  readonly search: AuditSearch
+  readonly search: Search
   /** May be called twice. */
   close(): Promise<void>
 }
@@ -29,26 +23,12 @@ export function buildEvidence(config: Config, audit: BuiltAudit, log: Logger): B
   const leave = audit.log.onAppend(search.noted)
   const retention = startRetention(config, audit, search, log)
   return {
-    search: freshSearch(search, audit.log),
+    search,
     close: async () => {
       leave()
       await retention.close()
       await search.close()
     },
-  }
-}
-
-function freshSearch(index: Search, log: AuditLog): AuditSearch {
-  const fresh = async (): Promise<void> => {
-    const { committed } = log.status()
-    if (index.indexed >= committed) return
-    index.noted()
-    await index.caughtUp(committed, AbortSignal.timeout(CATCH_UP_MS)).catch(() => undefined) // behind: it answers with what it has
-  }
-  return {
-    events: (filter, signal) => fresh().then(() => index.events(filter, signal)),
-    sessions: (filter, signal) => fresh().then(() => index.sessions(filter, signal)),
-    session: (id, signal) => fresh().then(() => index.session(id, signal)),
   }
 }
 

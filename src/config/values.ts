@@ -2,7 +2,7 @@
 import type { User } from '../identity/directory.js'
 import type { LoginLimits } from '../identity/login.js'
 import type { Rule } from '../policy/rules.js'
-import type { AnchorConfig, EncryptionConfig, RetentionConfig, S3Config } from './evidence.js'
+import type { AnchorConfig, EncryptionConfig, RetentionConfig, S3Config } from './evidence-values.js'
 import type { Mistake } from './mistakes.js'
 
 /** Deep-frozen. The keys of the file are those of contract.md; names here say the unit as well. */

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { needs } from '../support/need.js'
 import { type Running, run, startProgram, stopProgram, until } from '../support/world.js'
 
@@ -71,7 +72,8 @@ describe('opserver --demo', { skip: needs.program('ssh') }, () => {
         ? readdirSync(join(dir, 'data/recordings'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.cast.gz'))
         : []
     const file = await until('the recording', () => casts()[0])
-    const lines = readFileSync(join(dir, 'data/recordings', file), 'utf8')
+    const lines = gunzipSync(readFileSync(join(dir, 'data/recordings', file)))
+      .toString()
       .trim()
       .split('\n')
       .map((l) => JSON.parse(l) as unknown)
