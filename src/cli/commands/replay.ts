@@ -82,7 +82,10 @@ async function replay(cli: Cli, id: string, options: ReplayOptions): Promise<voi
 }
 
 async function recordingOf({ api }: Gateway, id: string): Promise<Readable> {
-  const answer = await api.getRecording({ params: { id } })
+  const answer = await api.getRecording({ params: { id } }).catch((error: unknown) => {
+    const isAbsent = error instanceof GatewayError && error.code === 'NOT_FOUND'
+    throw isAbsent ? new GatewayError('NOT_FOUND', `no recording of session "${id}" that you may see`, { cause: error }) : error
+  })
   if (!answer.body) throw new GatewayError('PROTOCOL_ERROR', 'the gateway answered without a recording')
   return Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0])
 }

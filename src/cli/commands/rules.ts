@@ -81,17 +81,16 @@ async function test(cli: Cli, target: string | undefined, line: readonly string[
 }
 
 function answerText(answer: RuleTestResult): string {
-  const lines: (string | undefined)[] = [
+  const lines: (string | false | undefined)[] = [
     `${answer.allow ? 'allowed' : 'refused'} ${answer.rule === undefined ? 'by no rule' : `by rule ${answer.rule}`} in ${answer.target}`,
     answer.demand && `  still needs: ${answer.demand === 'confirm' ? 'a confirmation' : 'an approval'}`,
     answer.reason && `  reason: ${answer.reason}`,
     answer.message && `  message: ${answer.message}`,
-    answer.commands && `  understood as: ${answer.commands.map((words) => words.join(' ')).join(' | ')}${answer.confidence ? ` (${answer.confidence})` : ''}`,
+    answer.commands &&
+      answer.commands.length > 0 &&
+      `  understood as: ${answer.commands.map((words) => words.join(' ')).join(' | ')}${answer.confidence ? ` (${answer.confidence})` : ''}`,
   ]
-  return lines
-    .filter((one) => one !== undefined && one !== '')
-    .map((one) => `${safe(one ?? '')}\n`)
-    .join('')
+  return lines.flatMap((one) => (one ? [`${safe(one)}\n`] : [])).join('')
 }
 
 async function readExamples(file: string): Promise<readonly Example[]> {

@@ -21,9 +21,10 @@ const MAX_CHARACTERS = 4096
 export async function askSecret(streams: CliStreams, question: string): Promise<string> {
   const { stdin, stderr } = streams
   if (!isTerminal(stdin)) throw new Error('cannot ask for a password: stdin is not a terminal (use --password-stdin)')
-  stderr.write(question)
+  // raw mode first: what is typed in answer to the question must find the echo switched off
   const hold = new TerminalHold(streams)
   try {
+    stderr.write(question)
     return await readSecret(stdin)
   } finally {
     hold.release()
