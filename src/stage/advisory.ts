@@ -72,7 +72,10 @@ class AdvisoryLog {
         const rule = source.rule()
         if (rule !== undefined) this.#keep({ kind: 'keys', bytes, rule })
       }),
-      down: copied((bytes) => this.#keep({ kind: 'shown', bytes })),
+      down: copied((bytes) => {
+        // a program that begins to read prints a prompt of its own
+        if (source.rule() !== undefined) this.#keep({ kind: 'shown', bytes })
+      }),
       resize: ({ columns, rows }) => this.#keep({ kind: 'resize', columns, rows }),
       finish: () => this.#finish(),
     }
