@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { abortReason, OpsError, toOpsError } from '../core/errors.js'
+import type { FileAccess } from '../core/files.js'
 import type { Logger } from '../core/log.js'
 import { type ExecRequest, type Executor, type ExitStatus, type RemoteProcess, type Target, targetText, type WindowSize } from '../core/types.js'
 import { KubeApi } from './kube-api.js'
+import { openKubeFiles } from './kube-files.js'
 import { isVariableName, signalExec, sweepExec, wrapExec } from './kube-script.js'
 import { awaitStart, peekFailure } from './kube-start.js'
 import { KubeTransport, type KubeTransportName } from './kube-transport.js'
@@ -58,6 +60,11 @@ export class KubeExecutor implements Executor {
     this.#running.add(running)
     running.exit.catch(() => {}).finally(() => this.#running.delete(running))
     return running
+  }
+
+  /** Through a shell in the container. @throws OpsError BAD_REQUEST where the image has none */
+  files(target: Target, signal: AbortSignal): Promise<FileAccess> {
+    return openKubeFiles((request, begun) => this.exec(target, request, begun), target, signal)
   }
 
   /** Undefined when the image has no shell. */
