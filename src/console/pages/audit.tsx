@@ -7,9 +7,10 @@ import { More } from '../parts/more.js'
 import { PageHead } from '../parts/page.js'
 import { Peer, TargetText, Time, VerdictBadge } from '../parts/values.js'
 import { useConsole } from '../state/console.js'
-import { given, rangeOf, useFilters } from '../state/filters.js'
+import { given, useFilters } from '../state/filters.js'
 import { moveInRows, useKeys } from '../state/keys.js'
 import { type Pages, usePages } from '../state/load.js'
+import { rangeOf } from '../state/range.js'
 import { EventText, eventName } from './event-text.js'
 
 const NAMES = ['text', 'user', 'target', 'session', 'type', 'verdict', 'since', 'from', 'to'] as const

@@ -9,9 +9,10 @@ import { PageHead } from '../parts/page.js'
 import { durationText } from '../parts/text.js'
 import { Badge, Peer, StateBadge, TargetText, Time } from '../parts/values.js'
 import { useConsole } from '../state/console.js'
-import { given, rangeOf, useFilters } from '../state/filters.js'
+import { given, useFilters } from '../state/filters.js'
 import { moveInRows, useKeys } from '../state/keys.js'
 import { type Pages, usePages } from '../state/load.js'
+import { rangeOf } from '../state/range.js'
 
 type Item = Omit<SessionDetail, 'hasRecording' | 'locked' | 'watchers' | 'command'>
 const NAMES = ['text', 'user', 'target', 'state', 'door', 'since', 'from', 'to'] as const

@@ -1,6 +1,6 @@
 /** Fields of filters: each writes itself into the address. */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { SINCE } from '../state/filters.js'
+import { SINCE } from '../state/range.js'
 import { Icon } from './icon.js'
 
 interface FieldProps {

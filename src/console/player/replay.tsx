@@ -58,7 +58,11 @@ function Controls({ playback, commands, onFull }: ControlsProps) {
     if (next !== undefined) playback.setSpeed(next)
   }
   useKeys({
-    ' ': (event) => (event.target instanceof HTMLButtonElement ? event.target.click() : void playback.toggle()),
+    ' ': (event) => {
+      // Enter is a command's own; Space plays, as everywhere, also after a click on one
+      if (event.target instanceof HTMLButtonElement && !event.target.classList.contains('command')) event.target.click()
+      else void playback.toggle()
+    },
     ArrowLeft: () => void playback.seek(time.value - 5),
     ArrowRight: () => void playback.seek(time.value + 5),
     n: () => toCommand(1),
