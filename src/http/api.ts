@@ -10,7 +10,7 @@ import type { Operation } from '../wire/api/operation.js'
 import { OPERATIONS } from '../wire/api/operations.js'
 import { type ApiParts, type Call, type Handlers, mayCall } from './api-parts.js'
 import { approvalHandlers } from './approval-routes.js'
-import { auditHandlers } from './audit-routes.js'
+import { auditHandlers, type Followers } from './audit-routes.js'
 import type { Bearer } from './authenticate.js'
 import { peerOf, requestText } from './authenticate.js'
 import { commandHandlers } from './command-routes.js'
@@ -41,18 +41,22 @@ type Check = (request: FastifyRequest) => Promise<void>
 
 /** @returns a route for `startHttpServer`: everything below /api/v1 that the table names, and /openapi.json */
 export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyInstance) => void {
+  const followers: Followers = new Set()
   const handlers: Handlers = {
     ...loginHandlers(parts),
     ...targetHandlers(parts),
     ...sessionHandlers(parts),
     ...recordingHandlers(parts),
     ...commandHandlers(parts),
-    ...auditHandlers(parts),
+    ...auditHandlers(parts, followers),
     ...factHandlers(parts),
     ...approvalHandlers(parts),
   }
   return (app) => {
     void app.register(async (api) => {
+      api.addHook('preClose', async () => {
+        for (const end of followers) end('this gateway is shutting down')
+      })
       api.setValidatorCompiler(({ schema, httpPart, ...rest }) => {
         const validate = validatorCompiler({ schema: schema as z.ZodType, ...(httpPart !== undefined && { httpPart }), ...rest })
         // fastify says null where no body came

@@ -8,14 +8,18 @@ import { ownOnly } from './session-routes.js'
 const MAX_WAITING_BYTES = 1024 * 1024
 const HEARTBEAT_MS = 15_000
 
-export function auditHandlers(parts: ApiParts): Required<Pick<Handlers, 'listAudit'>> {
+/** Followers of this gateway, each by the way to end it. */
+export type Followers = Set<(why: string) => void>
+
+/** @param followers filled here; whoever stops the server ends them */
+export function auditHandlers(parts: ApiParts, followers: Followers): Required<Pick<Handlers, 'listAudit'>> {
   return {
     listAudit: async (call) => {
       const { query, identity, reply } = call
       const { follow, ...rest } = query
       const filter: EventFilter = { ...given(rest), ...ownOnly(identity, query.user) }
       if (follow === '1') {
-        followEvents(parts, filter, call)
+        followEvents(parts, filter, call, followers)
         return reply
       }
       const { items, next } = await parts.search.events(filter)
@@ -25,7 +29,12 @@ export function auditHandlers(parts: ApiParts): Required<Pick<Handlers, 'listAud
 }
 
 /** Ends with the login, when the client leaves or reads too slowly, and when the gateway stops. */
-function followEvents({ follow, tokens, log }: ApiParts, filter: EventFilter, { bearer, reply, request }: Pick<Call, 'bearer' | 'reply' | 'request'>): void {
+function followEvents(
+  { follow, tokens, log }: ApiParts,
+  filter: EventFilter,
+  { bearer, reply, request }: Pick<Call, 'bearer' | 'reply' | 'request'>,
+  followers: Followers,
+): void {
   const { raw } = reply
   const stop = follow(filter, (event: StoredEvent) => {
     if (raw.writableLength > MAX_WAITING_BYTES) end('this view fell behind and was closed, ask again')
@@ -44,10 +53,19 @@ function followEvents({ follow, tokens, log }: ApiParts, filter: EventFilter, { 
   raw.once('close', () => {
     stop()
     clearInterval(timer)
+    followers.delete(end)
     log.debug({ trace: request.id }, 'audit.follow.closed')
   })
+  followers.add(end)
   reply.hijack()
-  raw.writeHead(200, { ...headersOf(reply.getHeaders()), 'content-type': 'application/x-ndjson', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+  // its connection ends with it: a server that stops would wait for one that is kept
+  raw.writeHead(200, {
+    connection: 'close',
+    ...headersOf(reply.getHeaders()),
+    'content-type': 'application/x-ndjson',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  })
   raw.write('\n')
 }
 
