@@ -39,6 +39,8 @@ export class AdvisoryLines {
   readonly #found: AdvisoryLine[] = []
   #start: Start | undefined
   #prompt = ''
+  /** The last two bytes that were shown, wherever a chunk ended. */
+  #last: Buffer = Buffer.alloc(0)
   #cwd: string | undefined
   #enters = 0
   #newlines = 0
@@ -73,9 +75,8 @@ export class AdvisoryLines {
     while (this.#enters > 0 && rest.length > 0) {
       const newline = rest.indexOf(0x0a)
       if (newline < 0) break
-      const line = rest.subarray(0, newline)
-      await this.#write(line)
-      if (!this.#isWrap(line)) this.#inspect()
+      await this.#write(rest.subarray(0, newline))
+      if (!this.#isWrap()) this.#inspect()
       await this.#write(rest.subarray(newline, newline + 1))
       rest = rest.subarray(newline + 1)
     }
@@ -93,6 +94,7 @@ export class AdvisoryLines {
   }
 
   #write(bytes: Buffer): Promise<void> {
+    if (bytes.length > 0) this.#last = Buffer.concat([this.#last, bytes.subarray(-2)]).subarray(-2)
     return new Promise((resolve) => this.#terminal.write(bytes, resolve))
   }
 
@@ -185,9 +187,9 @@ export class AdvisoryLines {
   }
 
   /** busybox ash goes to the next row by itself when one is full, with CR CR LF: the line is not over. */
-  #isWrap(line: Buffer): boolean {
+  #isWrap(): boolean {
     const { baseY, cursorY } = this.#terminal.buffer.active
-    return this.#start !== undefined && line.subarray(-2).equals(CR_CR) && this.#isFull(baseY + cursorY)
+    return this.#start !== undefined && this.#last.equals(CR_CR) && this.#isFull(baseY + cursorY)
   }
 
   #isFull(row: number): boolean {

@@ -233,7 +233,10 @@ describe('with real shells', { timeout: 60_000 }, () => {
       const env = { PATH: process.env.PATH ?? '', PS1: 'u@h:/tmp# ', HISTFILE: '', TERM: 'xterm' }
       const terminal = loadPty().spawn({ argv: [file, ...argv], env, cwd: '/tmp', size: { columns: 60, rows: 20, widthPx: 0, heightPx: 0 } })
       const { stage, events } = staged()
-      stage.up?.on('data', (chunk: Buffer) => void terminal.write(chunk))
+      let writing = Promise.resolve()
+      stage.up?.on('data', (chunk: Buffer) => {
+        writing = writing.then(() => terminal.write(chunk))
+      })
       stage.down?.resume()
       let seen = ''
       let look = (): void => {}
