@@ -11,7 +11,7 @@ const NO_CONSOLE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>
 <p>The API is described at <a href="/openapi.json">/openapi.json</a>.</p></html>
 `
 /** Never a view: who asks for these wants an answer of a program. */
-const NO_VIEW = /^\/(api|apis|k8s|healthz|readyz|metrics|openapi\.json|version)(\/|$|\?)/
+const NO_VIEW = /^\/(api|apis|k8s|assets|rmController|healthz|readyz|metrics|openapi\.json|version)(\/|$|\?)/
 
 /** Register last: what nobody else answers and a browser asks for is the console's. @param folder dist/console; may be absent */
 export function consoleRoutes(folder: string): (app: FastifyInstance) => void {
@@ -22,6 +22,7 @@ export function consoleRoutes(folder: string): (app: FastifyInstance) => void {
         root: folder,
         wildcard: false,
         index: ['index.html'],
+        cacheControl: false,
         setHeaders: (reply, path) => {
           reply.setHeader('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache')
         },
