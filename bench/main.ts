@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { Client } from 'ssh2'
 import { kubeconfigOf, needs } from '../test/support/need.js'
 import { repository, run, World } from '../test/support/world.js'
+import { auditBenches } from './audit.js'
 import { fileBenches } from './files.js'
 import { guardBenches } from './guard.js'
 import { atLeast, atMost, type Goal, measurePair, pairedRow, printTable, type Row, skippedRow } from './pair.js'
@@ -160,6 +161,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'memory of a recorded idle shell', goal: { text: '≤ 0.5 MiB', met: (_ratio, ours) => ours <= 0.5 }, measure: idleMemory },
   ...fileBenches(LOGIN),
   ...guardBenches(),
+  ...auditBenches(),
 ]
 
 async function main(): Promise<void> {
