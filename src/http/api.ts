@@ -16,6 +16,7 @@ import { peerOf, requestText } from './authenticate.js'
 import { commandHandlers } from './command-routes.js'
 import { factHandlers } from './fact-routes.js'
 import { loginHandlers } from './login-routes.js'
+import { pageOfOperation } from './openapi-elsewhere.js'
 import { recordingHandlers } from './recording-routes.js'
 import { sessionHandlers } from './session-routes.js'
 import { targetHandlers } from './target-routes.js'
@@ -79,10 +80,15 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
         if (!limit.isAllowed && limit.isExceeded)
           throw new OpsError('LIMIT_EXCEEDED', 'too many requests of one login', { detail: 'too many requests of this login' })
       }
+      const elsewhere: (readonly [string, Operation])[] = []
       for (const [name, each] of Object.entries(OPERATIONS)) {
         const operation: Operation = each
         const handler = Reflect.get(handlers, name) as ((call: Call) => unknown) | undefined
-        if (operation.variantOf !== undefined || (!handler && operation.answer.kind !== 'socket')) continue
+        if (operation.variantOf !== undefined) continue
+        if (!handler && operation.answer.kind !== 'socket') {
+          elsewhere.push([name, operation])
+          continue
+        }
         api.route({
           method: operation.method,
           url: operation.path.replace(/\{(\w+)\}/g, ':$1'),
@@ -106,7 +112,12 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
       }
       api.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
         reply.serializer(JSON.stringify)
-        return api.swagger()
+        const document = api.swagger()
+        const paths: Record<string, object | undefined> = { ...document.paths }
+        for (const [name, operation] of elsewhere) {
+          paths[operation.path] = { ...paths[operation.path], [operation.method.toLowerCase()]: pageOfOperation(name, operation) }
+        }
+        return { ...document, paths }
       })
     })
   }
