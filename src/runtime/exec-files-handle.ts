@@ -19,10 +19,13 @@ export interface OpenedFile {
   /** Permissions that the file gets when it is closed, where they would hinder writing. */
   readonly laterMode?: number
 }
-interface Gathered {
+interface Content {
   readonly offset: number
   readonly parts: Buffer[]
   bytes: number
+}
+interface Gathered {
+  readonly content: Content
   readonly done: Promise<void>
 }
 
@@ -60,30 +63,32 @@ export class ExecFileHandle implements FileHandle {
     if (!this.#file.mode.write) throw new FileError('PERMISSION_DENIED', 'The file is not open for writing')
     if (data.length === 0) return
     const last = this.#gathering
-    const follows = last && (this.#file.mode.append || last.offset + last.bytes === offset) && last.bytes + data.length <= BLOCK_BYTES
-    if (follows) {
-      last.parts.push(data)
-      last.bytes += data.length
+    if (last && this.#follows(last.content, offset, data.length)) {
+      last.content.parts.push(data)
+      last.content.bytes += data.length
       return last.done
     }
     for (let at = 0; at < data.length; at += BLOCK_BYTES) await this.#gather(offset + at, data.subarray(at, at + BLOCK_BYTES))
   }
 
+  #follows(last: Content, offset: number, bytes: number): boolean {
+    return (this.#file.mode.append || last.offset + last.bytes === offset) && last.bytes + bytes <= BLOCK_BYTES
+  }
+
   #gather(offset: number, data: Buffer): Promise<void> {
-    const gathered: Omit<Gathered, 'done'> = { offset, parts: [data], bytes: data.length }
+    const content = { offset, parts: [data], bytes: data.length }
     const done = this.#writing.then(() => {
-      if (this.#gathering === last) this.#gathering = undefined
-      return this.#put(gathered)
+      if (this.#gathering?.content === content) this.#gathering = undefined
+      return this.#put(content)
     })
-    const last = Object.assign(gathered, { done })
-    this.#gathering = last
+    this.#gathering = { content, done }
     this.#writing = done.catch((error: unknown) => {
       this.#failure ??= error
     })
     return done
   }
 
-  async #put({ offset, parts, bytes }: Gathered): Promise<void> {
+  async #put({ offset, parts, bytes }: Content): Promise<void> {
     if (this.#failure) throw this.#failure
     const { path, mode } = this.#file
     const content = parts.length === 1 ? parts[0] : Buffer.concat(parts)

@@ -1,6 +1,6 @@
 /** The conversation with the script of files over exec: requests one behind the other, answers in the same order. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import type { Writable } from 'node:stream'
 import { FileError } from '../core/files.js'
 import type { RemoteProcess } from '../core/types.js'
 import { errorOf } from './exec-files-errors.js'
@@ -88,7 +88,7 @@ export class FilesShell {
 
   async #send(bytes: Buffer): Promise<void> {
     if (this.#lost) return
-    if (!this.#process.stdin.write(bytes)) await Promise.race([once(this.#process.stdin, 'drain'), once(this.#process.stdin, 'close')])
+    if (!this.#process.stdin.write(bytes)) await drained(this.#process.stdin)
     this.#watch()
   }
 
@@ -181,4 +181,15 @@ export class FilesShell {
 
 function lost(why: string): FileError {
   return new FileError('CONNECTION_LOST', `The files are gone: ${why}`)
+}
+
+function drained(stream: Writable): Promise<void> {
+  if (stream.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done)
+      resolve()
+    }
+    stream.on('drain', done).on('close', done)
+  })
 }
