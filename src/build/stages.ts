@@ -1,7 +1,7 @@
 /** What sits in every relay, in the order seen from the client. */
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
-import type { AuditEvent, Door, Interceptor, Session } from '../core/types.js'
+import type { Door, Interceptor, Session } from '../core/types.js'
 import { isServedTransfer } from '../session/transfer.js'
 import { Audience } from '../stage/audience.js'
 import { idle } from '../stage/idle.js'
@@ -31,8 +31,7 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
   const keys = encryption && (await tapeKeys(encryption))
   const keyframes = new KeyframeThread(log, keys)
   const tapes = new TapeFile({ dataDir: config.dataDir, keyframes, ...(keys && { format: encryptedTapes(keys) }) })
-  const found: readonly AuditEvent[] = await tapes.recover()
-  for (const event of found) await audit.write(event)
+  await tapes.recover(audit)
   const recorder = new Recorder({
     tapes,
     logger: log,
@@ -41,7 +40,7 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
     records: ({ pty, door }) => pty !== undefined || (execMaxBytes > 0 && !TRANSFERS.includes(door)),
     maxBytes: ({ pty }) => (pty ? maxBytes : execMaxBytes),
   })
-  const leave = audit.onAppend(recorder.note)
+  const leave = [audit.onAppend(recorder.note), audit.onAppend(tapes.noted)]
   const { idleTimeoutMs } = config.ssh
   // nearest to the client: watchers see what the client gets
   const audience = new Audience()
@@ -55,7 +54,7 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
     audience,
     tapes,
     close: async () => {
-      leave()
+      for (const each of leave) each()
       await keyframes.close()
     },
   }

@@ -9,7 +9,7 @@ import { basename, dirname, join, relative } from 'node:path'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { OpsError } from '../core/errors.js'
-import type { AuditEvent, Session, Tape, TapeStore } from '../core/types.js'
+import type { AuditEvent, AuditFilter, Session, StoredEvent, Tape, TapeStore } from '../core/types.js'
 import { KEYFRAMES_ENDING } from '../wire/evidence/verify-recordings.js'
 import type { KeyframeThread } from './keyframe-thread.js'
 import { fileBytes, framesOf, GZIP, type TapeBytes, type TapeFormat } from './tape-format.js'
@@ -32,6 +32,12 @@ export interface TapeFileOptions {
   readonly keyframes?: KeyframeThread
   /** Told of each recording that was sealed (an S3 store takes it from there). */
   readonly onSealed?: (sealed: SealedTape) => void
+}
+
+/** What recover() needs of the audit log. */
+export interface RecoveryLog {
+  write(event: AuditEvent): Promise<unknown>
+  query(filter: AuditFilter): AsyncIterable<StoredEvent>
 }
 
 export interface SealedTape {
@@ -117,26 +123,48 @@ export class TapeFile implements TapeStore {
   }
 
   /**
-   * Seals what a crash left unclosed, with what it holds. Call once at start, before sessions.
-   * @returns an event for each, to be recorded
+   * Seals what a crash left unclosed, with what it holds, and lets an event rest for each recording that none speaks of. Call once
+   * at start, before sessions.
+   * @returns the events that were written. @throws OpsError AUDIT_UNAVAILABLE; the next start goes on where this one ended
    */
-  async recover(): Promise<readonly AuditEvent[]> {
+  async recover(log: RecoveryLog): Promise<readonly AuditEvent[]> {
     const events: AuditEvent[] = []
     for await (const day of this.#days()) {
       for (const name of (await readdir(day)).filter((each) => each.endsWith(this.#extension + PART))) {
-        const path = join(day, name.slice(0, -PART.length))
-        if (await isSameFile(path, path + PART)) {
-          await unlink(path + PART) // the crash came between the two steps of sealing: the recording is whole
-          continue
-        }
-        const sealed = await this.#closeLeft(path)
-        const session = basename(path, this.#extension)
-        const object = relative(this.#dataDir, path)
-        events.push({ type: 'admin', action: 'recording.closed', object, session, after: sealed })
-        this.#options.onSealed?.({ session, path: object, ...sealed })
+        const event = await this.#recoverOne(join(day, name.slice(0, -PART.length)), log)
+        if (event) events.push(event)
       }
     }
     return events
+  }
+
+  async #recoverOne(path: string, log: RecoveryLog): Promise<AuditEvent | undefined> {
+    const object = relative(this.#dataDir, path)
+    const session = basename(path, this.#extension)
+    // sealed, and then the crash came: only the log knows whether its event rests
+    const isSealed = await isSameFile(path, path + PART)
+    const sealed = isSealed ? await hashOf(path) : await this.#closeLeft(path)
+    const event = { type: 'admin', action: 'recording.closed', object, session, after: sealed } as const
+    const isKnown = isSealed && (await speaksOf(log, session, object))
+    if (!isKnown) await log.write(event)
+    await this.release(object)
+    this.#options.onSealed?.({ session, path: object, ...sealed })
+    return isKnown ? undefined : event
+  }
+
+  /** Events have rested: a recording whose session.close is among them is settled. For AuditLog.onAppend. */
+  readonly noted = (event: StoredEvent): void => {
+    if (event.type !== 'session.close' || event.recording === undefined) return
+    void this.release(event.recording).catch(() => {}) // the next start finds it and asks the log again
+  }
+
+  /** The log holds the recording's hash: the name that says otherwise goes. May be called twice. @param path as `tape.path` */
+  async release(path: string): Promise<void> {
+    for (const ending of [PART, PART + KEYFRAMES_ENDING]) {
+      await unlink(join(this.#dataDir, path) + ending).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+      })
+    }
   }
 
   /** A block that was being written when the crash came is cut off: it was not flushed yet. */
@@ -146,10 +174,9 @@ export class TapeFile implements TapeStore {
       const { size } = await file.stat()
       const end = await wholeBytes(fileBytes(file, size), this.#format)
       if (end < size) await file.truncate(end)
-      const hash = createHash('sha256')
-      for await (const chunk of createReadStream(path + PART)) hash.update(chunk as Buffer)
+      const hashed = await hashOf(path + PART)
       await settle(file, path)
-      return { sha256: hash.digest('hex'), bytes: end, ...(end < size && { cutBytes: size - end }) }
+      return { ...hashed, ...(end < size && { cutBytes: size - end }) }
     } finally {
       await file.close()
     }
@@ -201,7 +228,7 @@ export class TapeFile implements TapeStore {
   }
 }
 
-/** Durable under its final name; both names never exist at once for long, and an existing recording is never replaced. */
+/** Durable under its final name. The first name stays beside it until the log holds the hash (release): an existing recording is never replaced. */
 async function settle(file: FileHandle, path: string): Promise<void> {
   try {
     await file.datasync()
@@ -209,14 +236,33 @@ async function settle(file: FileHandle, path: string): Promise<void> {
     await file.close()
   }
   await link(path + PART, path)
-  await unlink(path + PART)
-  await unlink(path + PART + KEYFRAMES_ENDING).catch(() => undefined) // made only when somebody looked while the session ran
   const dir = await open(dirname(path), 'r')
   try {
     await dir.sync()
   } finally {
     await dir.close()
   }
+}
+
+async function hashOf(path: string): Promise<{ readonly sha256: string; readonly bytes: number }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk as Buffer)
+    bytes += (chunk as Buffer).length
+  }
+  return { sha256: hash.digest('hex'), bytes }
+}
+
+/** Whether the log holds the hash of a recording already. Its session began on the day in its path, or later. */
+async function speaksOf(log: RecoveryLog, session: string, object: string): Promise<boolean> {
+  const day = /(\d{4})\/(\d{2})\/(\d{2})\/[^/]+$/.exec(object)
+  const from = day ? { from: new Date(`${day[1]}-${day[2]}-${day[3]}T00:00:00.000Z`) } : {}
+  for await (const event of log.query({ session, ...from })) {
+    if (event.type === 'session.close' && event.recording === object) return true
+    if (event.type === 'admin' && event.action === 'recording.closed' && event.object === object) return true
+  }
+  return false
 }
 
 /** Where the last whole block ends. An unreadable envelope is left as it is: the hash still proves it. */

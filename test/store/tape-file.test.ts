@@ -4,10 +4,13 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { appendFile, chmod, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
+import { silentLogger } from '../../src/core/log.js'
+import { AuditFile } from '../../src/store/audit-file.js'
+import { AuditLog } from '../../src/store/audit-log.js'
 import { encryptedTapes } from '../../src/store/tape-cipher.js'
 import { TapeFile } from '../../src/store/tape-file.js'
 import { GZIP, type TapeFormat } from '../../src/store/tape-format.js'
@@ -17,6 +20,18 @@ import { bytesOf, tapeStoreContract } from '../contract/tape-store.js'
 import { aSession } from '../support/sessions.js'
 import { tempDir } from '../support/temp-dir.js'
 import { mountTmpfs, needsMount } from '../support/tmpfs.js'
+
+/** An audit log of a test's own. */
+async function aLog(t: TestContext): Promise<AuditLog> {
+  const log = await AuditLog.open({
+    stores: [new AuditFile(await tempDir(t))],
+    onFailure: 'refuse',
+    logger: silentLogger,
+    now: () => Date.parse('2026-11-23T12:00:00Z'),
+  })
+  t.after(() => log.close())
+  return log
+}
 
 const DAY = join('recordings', '2026', '11', '23')
 
@@ -31,6 +46,9 @@ test('tape rests under the day of its session, 0600, and is a part until it is s
   assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz.part'])
   tape.sink.end('x')
   await tape.seal()
+  assert.deepEqual((await readdir(join(dataDir, DAY))).sort(), ['s-1.cast.gz', 's-1.cast.gz.part'], 'until the log holds its hash')
+  await tapes.release(tape.path)
+  await tapes.release(tape.path)
   assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz'])
   assert.equal((await stat(join(dataDir, tape.path))).mode & 0o777, 0o600)
   assert.equal((await stat(join(dataDir, 'recordings'))).mode & 0o777, 0o700)
@@ -80,11 +98,12 @@ test('block that was torn by a crash is cut off, and the event says how much', a
     const tape = await tapes.create(aSession().session)
     tape.sink.end('[0.5,"o","whole"]\n')
     const { bytes } = await tape.seal()
+    await tapes.release(tape.path)
     const path = join(dataDir, tape.path)
     const block = (await readFile(path)).subarray(-60)
     await appendFile(path, block.subarray(0, 40))
     await rename(path, `${path}.part`)
-    const [event] = await tapes.recover()
+    const [event] = await tapes.recover(await aLog(t))
     assert.ok(event?.type === 'admin')
     assert.deepEqual({ ...(event.after as object), sha256: '' }, { sha256: '', bytes, cutBytes: 40 })
     assert.equal((await bytesOf(await tapes.open('s-1'))).toString(), '[0.5,"o","whole"]\n')
@@ -102,7 +121,7 @@ test('recordings that were left unclosed are closed at start with what they hold
   child.kill('SIGKILL')
   await once(child, 'exit')
   const tapes = new TapeFile({ dataDir })
-  const events = await tapes.recover()
+  const events = await tapes.recover(await aLog(t))
   assert.equal(events.length, 1)
   const held = await readFile(join(dataDir, DAY, 's-1.cast.gz'))
   assert.ok(held.length > 0)
@@ -115,17 +134,21 @@ test('recordings that were left unclosed are closed at start with what they hold
   const lines = parser.push(gunzipSync(held))
   parser.end()
   assert.ok(lines.length > 10 && !parser.torn, 'whole lines rest, block by block')
-  assert.deepEqual(await tapes.recover(), [])
+  assert.deepEqual(await tapes.recover(await aLog(t)), [])
 })
 
-test('recording whose sealing was cut between its two steps is left as it is', async (t) => {
+test('recording that was sealed when the crash came gets its event, once, and none when the log has it', async (t) => {
   const dataDir = await tempDir(t)
+  const log = await aLog(t)
   const tapes = new TapeFile({ dataDir })
   const tape = await tapes.create(aSession().session)
   tape.sink.end('x')
-  await tape.seal()
+  const { sha256, bytes } = await tape.seal()
+  const [event] = await tapes.recover(log)
+  assert.deepEqual(event?.type === 'admin' && [event.action, event.object, event.after], ['recording.closed', tape.path, { sha256, bytes }])
+  assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz'])
   await link(join(dataDir, tape.path), join(dataDir, `${tape.path}.part`))
-  assert.deepEqual(await tapes.recover(), [])
+  assert.deepEqual(await tapes.recover(log), [], 'the crash came after the event')
   assert.deepEqual(await readdir(join(dataDir, DAY)), ['s-1.cast.gz'])
 })
 

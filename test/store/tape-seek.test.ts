@@ -84,6 +84,7 @@ test('recording of a session that runs can be sought too, and its screens do not
   assert.ok(events[0] && events[0].seconds === 400)
   assert.equal((await tapes.marks('s-1'))[0]?.seq, 1000)
   await finish()
+  await tapes.release(tape.path)
   await tapes.marks('s-1')
   assert.deepEqual((await readdir(dirname(join(dataDir, tape.path)))).sort(), ['s-1.cast.gz', 's-1.cast.gz.keyframes'])
 })

@@ -87,9 +87,10 @@ export class RecordingsCheck {
   /** Files that no event speaks of. */
   async #strangers(root: string, logBegins: string | undefined, found: { problems: EvidenceProblem[]; notes: string[] }): Promise<void> {
     let older = 0
-    for (const path of await filesBelow(root, 'recordings')) {
-      const base = path.replace(/\.(keyframes|s3)$/, '')
-      if (this.#expected.has(base) && (base === path || path.endsWith(KEYFRAMES_ENDING) || path.endsWith(ELSEWHERE_ENDING))) continue
+    const all = await filesBelow(root, 'recordings')
+    for (const path of all) {
+      const base = path.replace(/(\.part)?(\.keyframes)?$|\.s3$/, '')
+      if (this.#expected.has(base) && (base === path || /\.(keyframes|s3|part)$/.test(path))) continue
       const session = /([^/]+?)\.cast[^/]*$/.exec(path)?.[1] ?? ''
       const day = /(\d{4})\/(\d{2})\/(\d{2})\/[^/]+$/.exec(path)
       if (path.endsWith(PART_ENDING) && this.#open.has(session))
