@@ -41,7 +41,7 @@ export function fileRoutes(parts: ExecDoorParts): (app: FastifyInstance) => void
     void app.register(async (raw) => {
       raw.removeAllContentTypeParsers()
       raw.addContentTypeParser('*', (_request, _payload, done) => done(null))
-      raw.put('/api/v1/files', (request, reply) => upload(parts, request, reply))
+      raw.put('/api/v1/files', { config: { body: 'upload' } }, (request, reply) => upload(parts, request, reply))
     })
   }
 }

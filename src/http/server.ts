@@ -4,6 +4,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, type Fast
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { type ErrorCode, OpsError, toOpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
+import { BODY_LIMITS, type BodyLimits, bodyLimits } from './body-limits.js'
 
 export interface HttpServerOptions {
   readonly listen: { readonly host: string; readonly port: number }
@@ -11,6 +12,7 @@ export interface HttpServerOptions {
   readonly routes: readonly ((app: FastifyInstance) => void)[]
   /** One of the routes answers what no other does. */
   readonly isNotFoundTaken?: boolean
+  readonly bodyLimits?: BodyLimits
   readonly log: Logger
 }
 export interface HttpServer {
@@ -18,9 +20,12 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-/** Header block and body of one request; uploads will have limits of their own. */
+/** Bodies that are parsed; what is streamed has no limit of size here. */
 const MAX_BODY_BYTES = 1024 * 1024
-const REQUEST_TIMEOUT_MS = 30_000
+/** node looks every 5 s; how long bodies may take is each route's (body-limits.ts), so the whole request has no limit here. */
+const TIMING = { headersTimeout: 30_000, connectionsCheckingInterval: 5000 }
+/** How long a stop waits for answers under way; a reader who takes nothing must not hold it. */
+const CLOSE_MS = 3000
 
 /** Listens and resolves with the real port. @throws Error of listen(2): the address is taken, or not ours */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
@@ -28,14 +33,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   // `https` is read at run time, but is part of another overload of fastify's type, whose instances no route could share
   const serverOptions: FastifyServerOptions = {
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: 0,
     genReqId: () => randomUUID(),
     // what the router itself cannot read, in the same words as every other refusal
     frameworkErrors: (error: Error & { readonly statusCode?: number }, request: FastifyRequest, reply: FastifyReply) => {
       const known = asOpsError(error, error.statusCode ?? 400)
       void reply.code(error.statusCode ?? 400).send({ code: known.code, message: known.userText, trace: request.id })
     },
-    ...(tls && { https: tls }),
+    ...(tls ? { https: { ...tls, ...TIMING } } : { http: TIMING }),
   }
   const app: FastifyInstance = fastify(serverOptions)
   app.setErrorHandler((error: unknown, request, reply) => {
@@ -53,11 +58,21 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-trace', request.id)
   })
+  bodyLimits(options.bodyLimits ?? BODY_LIMITS)(app)
   for (const route of routes) route(app)
   await app.listen({ host: listen.host, port: listen.port })
   const bound = app.server.address()
   const port = typeof bound === 'object' && bound ? bound.port : listen.port
-  return { address: { host: listen.host, port }, close: () => app.close() }
+  return { address: { host: listen.host, port }, close: () => closeWithin(app, CLOSE_MS) }
+}
+
+async function closeWithin(app: FastifyInstance, limitMs: number): Promise<void> {
+  const late = setTimeout(() => app.server.closeAllConnections(), limitMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(late)
+  }
 }
 
 /** fastify's own errors carry statusCode; ours carry httpStatus. */
