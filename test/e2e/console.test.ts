@@ -84,6 +84,7 @@ describe('the console', { skip: missing }, () => {
   test('a command that the audit search finds opens the replay at its second', async () => {
     const page = await world.login('audra', '/audit?type=command')
     await page.getByLabel('Search').fill('first-frame')
+    await page.waitForURL(/text=first-frame/)
     const hit = page.locator('summary', { hasText: 'echo first-frame' })
     await hit.click()
     await page.getByRole('link', { name: 'Open the session at this second' }).click()
@@ -109,7 +110,7 @@ describe('the console', { skip: missing }, () => {
     assert.match(await page.locator('.command.denied').innerText(), /denied/)
     // to its end, by keys, while the command that plays is marked
     await page.keyboard.press(' ')
-    await page.locator('.command[aria-current]', { hasText: 'second-frame' }).waitFor()
+    await page.locator('.command[aria-current]', { hasText: 'exit' }).waitFor()
     await page.context().close()
   })
 

@@ -58,7 +58,7 @@ function List({ commands, playback }: { readonly commands: readonly CommandItem[
   const seek = (seconds: number): void => {
     // the player begins at what the address says, should it not be there yet
     if (playback) void playback.seek(seconds)
-    else setSearch({ at: seconds.toFixed(1) }, { replace: true })
+    else setSearch({ at: String(Number(seconds.toFixed(3))) }, { replace: true })
     // on a phone the list is below it
     document.querySelector('.stage')?.scrollIntoView({ block: 'nearest' })
   }
@@ -112,13 +112,16 @@ function Outcome({ command: { verdict, status } }: { readonly command: CommandIt
   )
 }
 
+/** Recordings know milliseconds. */
+const ROUNDING_SECONDS = 0.001
+
 /** The last that had begun. A frame of the player changes this seldom, so the list is drawn seldom. */
 function useCurrent(commands: readonly CommandItem[], playback: Playback | undefined): number | undefined {
   const [current, setCurrent] = useState<number>()
   useEffect(() => {
     if (!playback) return
     return effect(() => {
-      const at = playback.time.value + 0.05
+      const at = playback.time.value + ROUNDING_SECONDS
       setCurrent(commands.findLast(({ offset }) => offset <= at)?.seq)
     })
   }, [playback, commands])

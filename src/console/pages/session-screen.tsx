@@ -63,7 +63,7 @@ function Recorded({ session, commands, onPlayer, onCast }: SessionScreenProps) {
   useTimeToKeep(playback, (seconds) => {
     clearTimeout(kept.current)
     // browsers limit how often an address may change
-    kept.current = window.setTimeout(() => setSearch({ at: seconds.toFixed(1) }, { replace: true }), 300)
+    kept.current = window.setTimeout(() => setSearch({ at: String(Number(seconds.toFixed(3))) }, { replace: true }), 300)
   })
   const take = useCallback(
     (made: Playback | undefined) => {

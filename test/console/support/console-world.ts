@@ -85,7 +85,8 @@ export class ConsoleWorld {
     const page = await this.page(options)
     await page.goto(this.demo.http + path)
     await fillLogin(page, name, this.user(name).password)
-    await page.getByRole('navigation', { name: 'Pages' }).waitFor({ state: 'attached' })
+    // on a phone it is there, behind a button
+    await page.locator('.side nav').waitFor({ state: 'attached' })
     return page
   }
 
