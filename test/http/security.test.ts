@@ -209,3 +209,16 @@ test('a body that is too large, cut short or no JSON is refused in the words of 
   assert.equal((await gateway.fetch('GET', '/api/v1/%zz', 'alice')).status, 400)
   assert.equal((await gateway.fetch('DELETE', '/api/v1/sessions', 'alice')).status, 404)
 })
+
+test('limits end a flood of refreshes of one address, and of requests of one login', { skip }, async () => {
+  const statuses: number[] = []
+  for (let i = 0; i < 65; i++) statuses.push((await gateway.fetch('POST', '/api/v1/login/refresh', undefined, { refresh: 'x' })).status)
+  assert.ok(statuses.includes(401))
+  assert.equal(statuses.at(-1), 429)
+  const asked = async (n: number): Promise<Response[]> => Promise.all(Array.from({ length: n }, () => gateway.fetch('GET', '/api/v1/whoami', 'carol')))
+  let last: Response | undefined
+  for (let i = 0; i < 26; i++) last = (await asked(50)).at(-1)
+  assert.equal(last?.status, 429)
+  assert.equal(await codeOf(last), 'LIMIT_EXCEEDED')
+  assert.equal((await gateway.fetch('GET', '/api/v1/whoami', 'audra')).status, 200, 'others go on')
+})

@@ -29,7 +29,10 @@ export class ApiGateway {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', this.keyFile])
     const credentials = { password: await hashPassword(PASSWORD), keys: [readFileSync(`${this.keyFile}.pub`, 'utf8').trim()] }
     const config = demoConfig({ dataDir: this.dataDir, sshPort: 0, httpPort: 0, credentials: Object.fromEntries(PEOPLE.map((name) => [name, credentials])) })
-    this.gateway = await buildGateway(change({ ...config, ssh: { ...config.ssh, hostKeys: [join(this.dir, 'host_ed25519')] } }), createLogger(process.env.TEST_LOG === '1' ? 'warn' : 'silent'))
+    this.gateway = await buildGateway(
+      change({ ...config, ssh: { ...config.ssh, hostKeys: [join(this.dir, 'host_ed25519')] } }),
+      createLogger(process.env.TEST_LOG === '1' ? 'warn' : 'silent'),
+    )
     for (const name of PEOPLE) this.tokens[name] = await this.login(name)
     return this
   }
