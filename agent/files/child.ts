@@ -1,25 +1,22 @@
 /** The program of a file session: confines itself, then serves SFTP on one stream until that ends. Started by start-files.ts only. */
 import { writeSync } from 'node:fs'
-import { Socket } from 'node:net'
-import { serveSftp } from '../../src/wire/sftp/server.js'
 import { confine } from './confine.js'
 import { errnoOf } from './errno.js'
 import { NodeFiles } from './node-files.js'
 import { type FilesAnswer, type FilesPlan, SFTP_FD } from './plan.js'
+import { serveBlocking } from './serve-blocking.js'
 import { loadSystem } from './system.js'
 
 const STDOUT = 1
 
 // Nothing is awaited before the privileges are given up, and nothing is loaded after: the root is not ours then.
 const plan = JSON.parse(process.argv[2] ?? '') as FilesPlan
-const stream = new Socket({ fd: SFTP_FD, readable: true, writable: true, allowHalfOpen: true })
-stream.pause()
 const home = begin()
 if (home === undefined) process.exit(1)
-const files = new NodeFiles({ via: plan.kind, home: Buffer.from(home) })
+const files = new NodeFiles({ via: plan.kind, home: Buffer.from(home), lends: true })
 // how it ended is seen by who started it: this process is of no more use either way
-await serveSftp({ readable: stream, writable: stream }, files, {}, new AbortController().signal).catch(() => {})
-stream.destroy()
+await serveBlocking(SFTP_FD, files).catch(() => {})
+process.exit(0)
 
 function begin(): string | undefined {
   try {

@@ -46,16 +46,19 @@ export interface NodeFilesOptions {
   readonly via: string
   /** Absolute. */
   readonly home: FilePath
+  /** What a handle reads is good until the next read of any: for who uses it at once. */
+  readonly lends?: boolean
 }
 
 export class NodeFiles implements FileAccess {
   readonly via: string
   readonly home: FilePath
   readonly #open = new Set<NodeHandle>()
-  readonly #block = new ReadBlock()
+  readonly #block: ReadBlock
   #isClosed = false
 
-  constructor({ via, home }: NodeFilesOptions) {
+  constructor({ via, home, lends = false }: NodeFilesOptions) {
+    this.#block = new ReadBlock(lends)
     this.via = via
     this.home = home
   }

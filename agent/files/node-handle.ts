@@ -62,15 +62,22 @@ function flagsOf({ read, write, append, create, exclusive }: OpenMode): number {
 
 /** One block to read into, for all files of a session: calls are synchronous, so one is enough. */
 export class ReadBlock {
+  readonly #lends: boolean
   #block: Buffer | undefined
 
-  /** What was read, in memory that is the caller's. */
+  /** @param lends what was read is good until the next `fill` only, and costs no memory */
+  constructor(lends: boolean) {
+    this.#lends = lends
+  }
+
+  /** What was read, in memory that is the caller's; see `lends`. */
   fill(length: number, read: (into: Buffer) => number): Buffer {
     const block = this.#block && length <= BLOCK_BYTES ? this.#block : Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES))
     this.#block = undefined
     const filled = read(block)
-    if (filled >= COPY_BYTES) return block.subarray(0, filled)
+    if (filled >= COPY_BYTES && !this.#lends) return block.subarray(0, filled)
     if (block.length === BLOCK_BYTES) this.#block = block
+    if (filled >= COPY_BYTES) return block.subarray(0, filled)
     return Buffer.from(block.subarray(0, filled))
   }
 }

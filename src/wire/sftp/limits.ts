@@ -5,6 +5,9 @@ export const PACKET_BYTES = 256 * 1024
 /** Bytes of file content in one READ or WRITE; what OpenSSH's server says at limits@openssh.com: the packet less 1 KiB. */
 export const CONTENT_BYTES = PACKET_BYTES - 1024
 
+/** Of one NAME packet to a peer of our own. */
+export const EXACT_NAME_BYTES = 192 * 1024
+
 export interface SftpLimits {
   /** Open files and directories. */
   readonly handles: number

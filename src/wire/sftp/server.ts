@@ -3,23 +3,12 @@ import type { Readable, Writable } from 'node:stream'
 import { abortReason, OpsError, toOpsError } from '../../core/errors.js'
 import { type FileAccess, FileError } from '../../core/files.js'
 import { sftpError } from './fields.js'
+import { greet } from './greeting.js'
 import { HandleTable } from './handle-table.js'
-import { SFTP_LIMITS, type SftpLimits } from './limits.js'
+import { EXACT_NAME_BYTES, SFTP_LIMITS, type SftpLimits } from './limits.js'
 import { contentBytes, type OperationContext, operate, turnOf } from './operations.js'
 import { PacketSplitter } from './packet-splitter.js'
-import {
-  EXACT_EXTENSION,
-  EXTENSIONS,
-  idOf,
-  readHello,
-  readRequest,
-  type SftpRequest,
-  type SftpResponse,
-  type SftpStream,
-  type UnknownRequest,
-  writeHello,
-  writeResponse,
-} from './packets.js'
+import { idOf, readRequest, type SftpRequest, type SftpResponse, type SftpStream, type UnknownRequest, writeResponse } from './packets.js'
 import { RequestOrder } from './request-order.js'
 import { Room } from './room.js'
 import { errorStatus, toFileError } from './status.js'
@@ -27,8 +16,6 @@ import { errorStatus, toFileError } from './status.js'
 export interface SftpServerOptions {
   readonly limits?: Partial<SftpLimits>
 }
-const EXACT_NAME_BYTES = 192 * 1024
-const VERSION = 3
 
 /**
  * Serves until the client ends its side, then answers what it has asked, closes what it left open and ends `writable`.
@@ -109,12 +96,10 @@ class SftpServer {
   }
 
   #greet(packet: Buffer): void {
-    const { extensions } = readHello(packet, 'init')
-    const isExact = extensions.has(EXACT_EXTENSION)
+    const { isExact, answer } = greet(packet)
     if (isExact) this.#context = { ...this.#context, isExact, limits: { ...this.#context.limits, nameBytes: EXACT_NAME_BYTES } }
     this.#isGreeted = true
-    const said = new Map(isExact ? [...EXTENSIONS, [EXACT_EXTENSION, '1'] as const] : EXTENSIONS)
-    for (const part of writeHello({ type: 'version', version: VERSION, extensions: said })) this.#writable.write(part)
+    for (const part of answer) this.#writable.write(part)
   }
 
   /** Resolves once the next packet may be read. */
