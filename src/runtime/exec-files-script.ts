@@ -27,6 +27,8 @@ export const FILES_SCRIPT = [
   `up() { d=\${1%/*}; : "\${d:=/}"; }`,
   // why a path does not lead to something, in the words of errno
   'why() { stat -L -c "" "$1" >/dev/null; return 1; }',
+  // dash says neither ENOENT nor ENOTDIR of a file that it cannot make
+  'parent() { up "$1"; stat -L -c "" "$d/." >/dev/null; return 1; }',
   'same() { [ -z "$2" ] || [ "$(stat -L -c %d:%i "$1" 2>/dev/null)" = "$2" ] || no MOVED; }',
   'op_stat() { stat -L -c "$F" "$1"; }',
   'op_lstat() { stat -c "$F" "$1"; }',
@@ -43,7 +45,7 @@ export const FILES_SCRIPT = [
   'op_open() { if [ -d "$1" ]; then no IS_DIRECTORY; return; fi; new=0',
   'if there "$1"; then [ "$6" = 1 ] && { no EXISTS; return; }; if [ -e "$1" ]; then [ -f "$1" ] || { no NOT_REGULAR; return; }; fi; fi',
   'if [ ! -e "$1" ]; then [ "$4" = 1 ] || { why "$1"; return; }; new=1; fi',
-  'if [ $new = 1 ]; then umask $7; [ "$6" = 1 ] && set -C; { :; } 9>"$1"; s=$?; set +C; umask 0; [ $s = 0 ] || { why "$1"; return 1; }',
+  'if [ $new = 1 ]; then umask $7; [ "$6" = 1 ] && set -C; { :; } 9>"$1"; s=$?; set +C; umask 0; [ $s = 0 ] || { parent "$1"; return; }',
   'elif [ "$5" = 1 ]; then { :; } 9>"$1" || return 1; elif [ "$3" = 1 ]; then { :; } 9>>"$1" || return 1; fi',
   'if [ "$2" = 1 ]; then { :; } 9<"$1" || return 1; fi',
   'printf "%s " $new; stat -L -c "%d:%i $F" "$1"; }',
