@@ -1,5 +1,5 @@
 /**
- * The index beside the log: SQLite with full text over trigrams, so that any part of a path or a command is found. It holds
+ * The index beside the log: SQLite with an index of trigrams, so that any part of a path or a command is found. It holds
  * nothing that the log does not, and is made again from it whenever it is missing, damaged or of another log. Runs in a thread.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
@@ -8,9 +8,10 @@ import Database from 'better-sqlite3'
 import { type StoredEvent, targetText } from '../core/types.js'
 import { learnSession, type SessionDraft } from '../wire/session-summary.js'
 import { searchText } from './audit-filter.js'
+import { GramSample } from './gram-sample.js'
 
 /** Another layout has another number: an index of an older one is made again. */
-const VERSION = '1'
+const VERSION = '2'
 /** Of one event: nobody searches behind this in a line of a megabyte. */
 const MAX_TEXT = 16 * 1024
 
@@ -27,7 +28,7 @@ CREATE TABLE sessions(id TEXT PRIMARY KEY, start INTEGER NOT NULL, last INTEGER 
 CREATE INDEX sessions_start ON sessions(start);
 CREATE INDEX sessions_user ON sessions(user, start);
 CREATE INDEX sessions_batch ON sessions(batch, start) WHERE batch IS NOT NULL;
-CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, tokenize='trigram');
+CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, detail=none, tokenize='trigram');
 `
 
 export type Db = InstanceType<typeof Database>
@@ -36,6 +37,7 @@ export class SearchIndex {
   readonly db: Db
   readonly #statements: ReturnType<typeof prepare>
   readonly #targets = new Map<string, number>()
+  readonly grams = new GramSample()
 
   /** Opens the index, or begins an empty one in the place of what is no index of this version. @param path its file; 0600 */
   static open(path: string): SearchIndex {
@@ -68,6 +70,7 @@ export class SearchIndex {
       if (isEmpty) this.db.transaction(() => this.db.exec(SCHEMA).prepare("INSERT INTO meta VALUES('version', ?)").run(VERSION))()
       this.#statements = prepare(this.db)
       for (const { id, text } of this.#statements.targets.all() as { id: number; text: string }[]) this.#targets.set(text, id)
+      this.#sample()
     } catch (error) {
       this.db.close()
       throw error
@@ -135,7 +138,20 @@ export class SearchIndex {
       JSON.stringify(event),
     )
     const text = searchText(event).slice(0, MAX_TEXT)
-    if (text.length >= 3) this.#statements.addWords.run(seq, text)
+    if (text.length < 3) return
+    this.#statements.addWords.run(seq, text)
+    this.grams.look(text)
+  }
+
+  /** What the words are like, of some events of an index that was there before. */
+  #sample(): void {
+    const { first, last } = this.range()
+    const step = Math.max(1, Math.floor((last - first) / 2000))
+    const text = this.db.prepare('SELECT json FROM events WHERE seq = ?').pluck()
+    for (let seq = first; seq <= last; seq += step) {
+      const json = text.get(seq) as string | undefined
+      if (json !== undefined) this.grams.look(searchText(JSON.parse(json) as StoredEvent), true)
+    }
   }
 
   #targetId(text: string): number {

@@ -10,7 +10,7 @@ import type { SearchIndex } from './search-index.js'
 
 /** After this a question ends with what it has (evidence.md: under 100 ms). */
 const BUDGET_MS = 50
-/** Events whose words are asked for at once: between such windows the time is looked at. */
+/** Events whose words are asked for at once at first, then twice as many each time: in between the time is looked at. */
 const WINDOW = 25_000
 /** A way in with more candidates than this is no better than the words. */
 const NARROW = 10_000
@@ -97,45 +97,80 @@ function* candidates(index: SearchIndex, filter: EventFilter, bounds: Bounds, is
   const way = wayIn(index, filter, bounds)
   const order = isNewest ? 'DESC' : 'ASC'
   if (way) {
-    yield* index.db
-      .prepare(`SELECT ${COLUMNS} FROM events WHERE ${way.sql} AND seq BETWEEN ? AND ? ORDER BY seq ${order}`)
-      .iterate(...way.values, low, high) as Iterable<Row>
+    yield* rowsOf(index, way, bounds, isNewest)
     return
   }
-  const words = wordsOf(filter.text)
+  const words = index.grams.match(filter.text ?? '')
   if (words === undefined) {
     yield* index.db.prepare(`SELECT ${COLUMNS} FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order}`).iterate(low, high) as Iterable<Row>
     return
   }
-  const found = index.db.prepare(
-    `SELECT ${COLUMNS.replace('seq', 'events.seq AS seq')} FROM words CROSS JOIN events ON events.seq = words.rowid WHERE words MATCH ? AND words.rowid BETWEEN ? AND ? ORDER BY words.rowid ${order}`,
-  )
-  for (let done = 0; done <= high - low; done += WINDOW) {
-    const [from, to] = isNewest ? [Math.max(low, high - done - WINDOW + 1), high - done] : [low + done, Math.min(high, low + done + WINDOW - 1)]
-    yield* found.iterate(words, from, to) as Iterable<Row>
+  for (const { from, to } of windows(bounds, isNewest)) {
+    yield* wordRows(index, words, from, to, order)
     yield isNewest ? from : to
   }
 }
 
+function wordRows(index: SearchIndex, words: string, from: number, to: number, order: 'ASC' | 'DESC'): Iterable<Row> {
+  const columns = COLUMNS.replace('seq', 'events.seq AS seq')
+  const sql = `SELECT ${columns} FROM words CROSS JOIN events ON events.seq = words.rowid WHERE words MATCH ? AND words.rowid BETWEEN ? AND ? ORDER BY words.rowid ${order}`
+  return index.db.prepare(sql).iterate(words, from, to) as Iterable<Row>
+}
+
+/** Where the index has to sort, it sorts numbers, not rows. */
+function* rowsOf(index: SearchIndex, way: Way, { low, high }: Bounds, isNewest: boolean): Generator<Row> {
+  const where = `WHERE ${way.sql} AND seq BETWEEN ? AND ?`
+  if (!way.isUnordered) {
+    yield* index.db
+      .prepare(`SELECT ${COLUMNS} FROM events ${where} ORDER BY seq ${isNewest ? 'DESC' : 'ASC'}`)
+      .iterate(...way.values, low, high) as Iterable<Row>
+    return
+  }
+  const numbers = index.db
+    .prepare(`SELECT seq FROM events ${where}`)
+    .pluck()
+    .all(...way.values, low, high) as number[]
+  const one = index.db.prepare(`SELECT ${COLUMNS} FROM events WHERE seq = ?`)
+  for (const seq of numbers.sort((a, b) => (isNewest ? b - a : a - b))) yield one.get(seq) as Row
+}
+
+/** Growing steps through the numbers, from the end that is asked for first. */
+function* windows({ low, high }: Bounds, isNewest: boolean): Generator<{ readonly from: number; readonly to: number }> {
+  let size = WINDOW
+  for (let done = 0; done <= high - low; ) {
+    const [from, to] = isNewest ? [Math.max(low, high - done - size + 1), high - done] : [low + done, Math.min(high, low + done + size - 1)]
+    yield { from, to }
+    done += size
+    size *= 2
+  }
+}
+
+interface Way {
+  readonly sql: string
+  readonly values: readonly unknown[]
+  /** Its rows do not come by number. */
+  readonly isUnordered?: boolean
+}
+
 /** The narrowest index that serves the filter; undefined where words or a plain scan are better. */
-function wayIn(index: SearchIndex, { session, batch, user, type, verdict, target, text }: EventFilter, { low, high }: Bounds) {
-  const ways: { sql: string; values: unknown[] }[] = []
+function wayIn(index: SearchIndex, { session, batch, user, verdict, target, text }: EventFilter, { low, high }: Bounds): Way | undefined {
+  const ways: Way[] = []
   if (session !== undefined) ways.push({ sql: 'session = ?', values: [session] })
   if (batch !== undefined) ways.push({ sql: 'batch = ?', values: [batch] })
   if (user !== undefined) ways.push({ sql: 'user = ?', values: [user] })
-  if (type !== undefined) ways.push(verdict === undefined ? { sql: 'type = ?', values: [type] } : { sql: 'type = ? AND verdict = ?', values: [type, verdict] })
-  else if (verdict !== undefined) ways.push({ sql: "type IN ('command', 'file') AND verdict = ?", values: [verdict] })
-  if (target !== undefined) ways.push({ sql: 'target IN (SELECT value FROM json_each(?))', values: [JSON.stringify([...index.targetsWith(target)])] })
-  let best: { sql: string; values: unknown[]; count: number } | undefined
+  if (verdict !== undefined) ways.push({ sql: "type IN ('command', 'file') AND verdict = ?", values: [verdict], isUnordered: true })
+  if (target !== undefined) {
+    ways.push({ sql: 'target IN (SELECT value FROM json_each(?))', values: [JSON.stringify([...index.targetsWith(target)])], isUnordered: true })
+  }
+  let best: (Way & { readonly count: number }) | undefined
   for (const way of ways) {
     const counted = index.db.prepare(`SELECT count(*) FROM (SELECT 1 FROM events WHERE ${way.sql} AND seq BETWEEN ? AND ? LIMIT ${NARROW})`)
     const count = counted.pluck().get(...way.values, low, high) as number
     if (!best || count < best.count) best = { ...way, count }
   }
-  if (!best) return undefined
-  // many candidates and no words: where they are many they are also near, unless the index has to sort them first
-  if (best.count >= NARROW) return wordsOf(text) !== undefined || best.sql.includes(' IN ') || best.sql === 'type = ?' ? undefined : best
-  return best
+  if (best && best.count < NARROW) return best
+  // what is found often is also near: with words to go by, or a plain look through the newest, it comes soon
+  return best && !best.isUnordered && index.grams.match(text ?? '') === undefined ? best : undefined
 }
 
 function rowFilter(index: SearchIndex, { user, session, type, verdict, batch, target, text }: EventFilter): (row: Row) => boolean {
@@ -151,7 +186,7 @@ function rowFilter(index: SearchIndex, { user, session, type, verdict, batch, ta
     says(row.json)
 }
 
-/** Whether an event's own text holds the words: the index finds by folded letters and within its first 16 KiB. */
+/** Whether an event's own text holds the words: trigrams say only that it may. */
 function textCheck(text: string | undefined): (json: string) => boolean {
   if (text === undefined || text === '') return () => true
   const wanted = text.toLowerCase()
@@ -161,27 +196,19 @@ function textCheck(text: string | undefined): (json: string) => boolean {
       .includes(wanted)
 }
 
-/** A phrase for FTS5; undefined where the text is too short for trigrams. Quotes are doubled, so nothing in it is syntax. */
-function wordsOf(text: string | undefined): string | undefined {
-  if (text === undefined || [...text].length < 3 || text.includes('\0')) return undefined
-  return `"${text.replaceAll('"', '""')}"`
-}
-
 /** The sessions of all events with these words; undefined where they are too many, or the text too short, to say. */
 function sessionsOfWords(index: SearchIndex, text: string): ReadonlySet<string> | undefined {
-  const words = wordsOf(text)
+  const words = index.grams.match(text)
   if (words === undefined) return undefined
   const { first, last } = index.range()
-  const found = index.db
-    .prepare('SELECT events.session FROM words CROSS JOIN events ON events.seq = words.rowid WHERE words MATCH ? AND words.rowid BETWEEN ? AND ?')
-    .pluck()
+  const says = textCheck(text)
   const sessions = new Set<string>()
   const deadline = performance.now() + BUDGET_MS / 2
   let count = 0
-  for (let from = first; from <= last; from += WINDOW) {
-    for (const session of found.iterate(words, from, from + WINDOW - 1) as Iterable<string | null>) {
-      if (session !== null) sessions.add(session)
-      if (++count > NARROW) return undefined
+  for (const { from, to } of windows({ low: first, high: last }, true)) {
+    for (const { session, json } of wordRows(index, words, from, to, 'DESC')) {
+      if (session !== null && !sessions.has(session) && says(json)) sessions.add(session)
+      if (++count > NARROW || (count % 100 === 0 && performance.now() > deadline)) return undefined
     }
     if (performance.now() > deadline) return undefined
   }
