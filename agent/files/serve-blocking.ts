@@ -52,16 +52,23 @@ class BlockingServer {
     this.#context = context
   }
 
+  /** What was asked before the end, good or bad, is answered. */
   async run(): Promise<void> {
-    for (;;) {
-      for (let packet = this.#next(); packet; packet = this.#next()) {
-        // views into the buffer are good until it is filled again: each request is over before the next is looked at
-        if (this.#isGreeted) await this.#answer(packet)
-        else this.#greet(packet)
-      }
+    try {
+      do await this.#takeAll()
+      while (this.#fill())
+    } finally {
       this.#flush()
-      if (!this.#fill()) return
     }
+  }
+
+  async #takeAll(): Promise<void> {
+    for (let packet = this.#next(); packet; packet = this.#next()) {
+      // views into the buffer are good until it is filled again: each request is over before the next is looked at
+      if (this.#isGreeted) await this.#answer(packet)
+      else this.#greet(packet)
+    }
+    this.#flush()
   }
 
   /** A packet without its length; undefined when it has not come whole. */

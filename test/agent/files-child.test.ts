@@ -82,3 +82,20 @@ test('a child that cannot be what it was to be says why, and is gone', async () 
   stop.abort(new Error('enough'))
   await assert.rejects(starting, /enough/)
 })
+
+test('a child takes a greeting in pieces, and ends at once at what is no SFTP or ends within a packet', async () => {
+  const init = Buffer.from('000000050100000003', 'hex')
+  const serve = async (...pieces: readonly Buffer[]) => {
+    const session = await startFiles({ kind: 'here', home: '/' }, new AbortController().signal)
+    const answered: Buffer[] = []
+    session.stream.on('data', (chunk: Buffer) => answered.push(chunk))
+    for (const piece of pieces) await new Promise((resolve) => session.stream.write(piece, resolve))
+    session.stream.end()
+    await session.ended
+    await session.close()
+    return Buffer.concat(answered)
+  }
+  const whole = await serve(...[...init].map((byte) => Buffer.of(byte)))
+  assert.equal(whole[4], 2)
+  for (const broken of ['00000000', '7fffffff', '0000000903']) assert.deepEqual(await serve(init, Buffer.from(broken, 'hex')), whole, broken)
+})
