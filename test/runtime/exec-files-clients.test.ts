@@ -9,13 +9,19 @@ import { needs } from '../support/need.js'
 import { type Ran, run, World } from '../support/world.js'
 
 const ODD = ['new\nline', '"quotes\' `and` $(more); *', '-rf', ' blank ', '한글']
+const PLACES = [
+  ['Debian', 'web-0.shop.a+web'],
+  ['busybox', 'tiny-0.default.a'],
+] as const
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex')
 
 describe('files of a cluster without agents', { skip: needs.cluster('a') || needs.program('sftp'), timeout: 300_000 }, () => {
   const world = new World()
   const local = mkdtempSync(join(tmpdir(), 'dockin-exec-files-'))
   before(async () => void (await world.start({ clusters: ['a'], via: 'apiserver' })))
+  const remote = `/tmp/exec-files-${process.pid}`
   after(async () => {
+    for (const [, target] of PLACES) if (world.gateway) await world.ssh(`alice+${target}`, `rm -rf ${remote}`)
     await world.stop()
     rmSync(local, { recursive: true, force: true })
   })
@@ -27,13 +33,8 @@ describe('files of a cluster without agents', { skip: needs.cluster('a') || need
   }
   const well = ({ code, stderr, stdout }: Ran) => assert.equal(code, 0, `${stderr}${stdout}`)
 
-  for (const [name, target] of [
-    ['Debian', 'web-0.shop.a+web'],
-    ['busybox', 'tiny-0.default.a'],
-  ] as const) {
+  for (const [name, target] of PLACES) {
     const login = `alice+${target}`
-    const remote = `/tmp/exec-files-${process.pid}`
-    after(async () => void (await world.ssh(login, `rm -rf ${remote}`).catch(() => {})))
 
     test(`${name}: 10 MB by scp, scp -O and sftp, both ways`, async () => {
       const data = randomBytes(10_000_001)
