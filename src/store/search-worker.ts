@@ -18,6 +18,7 @@ const log: AuditStore = source.type === 'file' ? new AuditFile(source.dir) : new
 let index = SearchIndex.open(path)
 /** The log may have more than the index; the first event that it still has, when that is known to have moved. */
 const wanted = { more: true, first: 0 }
+let isChecked = false
 let following = false
 
 parentPort?.on('message', (ask: SearchAsk) => {
@@ -94,7 +95,6 @@ async function readOn(): Promise<void> {
 }
 
 /** Compares the end of the index with the log: another log, or one that was set back, means another index. */
-let isChecked = false
 async function checkSame(): Promise<void> {
   if (isChecked) return
   const { last } = index.range()
