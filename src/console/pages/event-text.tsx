@@ -5,7 +5,7 @@ import { Line, Peer } from '../parts/values.js'
 
 const NAMES: Readonly<Record<string, string>> = {
   command: 'command',
-  'command.exit': 'command ended',
+  'command.exit': 'exit',
   file: 'file',
   login: 'login',
   'login.refused': 'login refused',
@@ -28,7 +28,7 @@ export function EventText({ event }: { readonly event: StoredEvent }) {
     case 'command.exit':
       return (
         <>
-          exit {event.status} after {durationText(event.ms)}
+          status {event.status} after {durationText(event.ms)}
         </>
       )
     case 'file':

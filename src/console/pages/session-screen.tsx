@@ -30,7 +30,7 @@ export function SessionScreen(props: SessionScreenProps) {
     return (
       <div class="screen">
         <Live id={session.id} onCommand={commands.reload} onEnded={onChange} />
-        <button type="button" class="button plain" onClick={() => setReplay(true)}>
+        <button type="button" class="button" onClick={() => setReplay(true)}>
           Replay what was recorded so far
         </button>
       </div>
@@ -41,7 +41,7 @@ export function SessionScreen(props: SessionScreenProps) {
     <div class="screen">
       <Recorded {...props} />
       {wantsReplay && isLive && (
-        <button type="button" class="button plain" onClick={() => setReplay(false)}>
+        <button type="button" class="button" onClick={() => setReplay(false)}>
           Back to live
         </button>
       )}
