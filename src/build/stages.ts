@@ -8,8 +8,10 @@ import { idle } from '../stage/idle.js'
 import { Recorder } from '../stage/recorder.js'
 import type { AuditLog } from '../store/audit-log.js'
 import { KeyframeThread } from '../store/keyframe-thread.js'
+import { openS3 } from '../store/s3-client.js'
 import { encryptedTapes, loadFileKey, type TapeKeys } from '../store/tape-cipher.js'
 import { TapeFile } from '../store/tape-file.js'
+import { TapeS3 } from '../store/tape-s3.js'
 
 export interface BuiltStages {
   readonly interceptors: readonly Interceptor[]
@@ -27,11 +29,15 @@ const TRANSFERS: readonly Door[] = ['sftp', 'scp', 'rsync']
  * @throws OpsError CONFIG_INVALID when the key of recordings cannot be used
  */
 export async function buildStages(config: Config, audit: AuditLog, log: Logger): Promise<BuiltStages> {
-  const { maxBytes, execMaxBytes, onFailure, encryption } = config.recording
+  const { maxBytes, execMaxBytes, onFailure, encryption, s3 } = config.recording
   const keys = encryption && (await tapeKeys(encryption))
   const keyframes = new KeyframeThread(log, keys)
-  const tapes = new TapeFile({ dataDir: config.dataDir, keyframes, ...(keys && { format: encryptedTapes(keys) }) })
+  const { dataDir } = config
+  const elsewhere = s3 && new TapeS3({ client: await openS3(s3), bucket: s3.bucket, prefix: s3.prefix, dataDir, logger: log, settled: keyframes.settled })
+  const tapes = new TapeFile({ dataDir, keyframes, ...(keys && { format: encryptedTapes(keys) }), ...(elsewhere && { elsewhere }) })
   await tapes.recover(audit)
+  // in the background: it hashes what was left behind
+  void tapes.resume().catch((error: Error) => log.error({ reason: error.message }, 'recording.s3-later'))
   const recorder = new Recorder({
     tapes,
     logger: log,
@@ -55,6 +61,7 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
     tapes,
     close: async () => {
       for (const each of leave) each()
+      await elsewhere?.close()
       await keyframes.close()
     },
   }

@@ -57,6 +57,11 @@ export class KeyframeThread {
     return (await this.#with(place, (file) => file.tail()))?.marks
   }
 
+  /** Resolves when nothing is being made of a recording any more. */
+  readonly settled = async (path: string): Promise<void> => {
+    await this.#running.get(path)?.catch(() => undefined) // told where it was asked for
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#idle)

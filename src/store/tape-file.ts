@@ -6,14 +6,15 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { OpsError } from '../core/errors.js'
 import type { AuditEvent, AuditFilter, Session, StoredEvent, Tape, TapeStore } from '../core/types.js'
-import { KEYFRAMES_ENDING } from '../wire/evidence/verify-recordings.js'
+import { ELSEWHERE_ENDING, KEYFRAMES_ENDING } from '../wire/evidence/verify-recordings.js'
 import type { KeyframeThread } from './keyframe-thread.js'
 import { fileBytes, framesOf, GZIP, type TapeBytes, type TapeFormat } from './tape-format.js'
 import { eventsOf, markOf, openTape, type TapeMark, type TapePlace } from './tape-replay.js'
+import type { TapeS3 } from './tape-s3.js'
 import { seekTape } from './tape-seek.js'
 import { TapeSink } from './tape-sink.js'
 
@@ -30,8 +31,8 @@ export interface TapeFileOptions {
   readonly format?: TapeFormat
   /** Makes screens to seek by, once a recording is sealed or when it is first asked for. Without it seeking reads from the beginning. */
   readonly keyframes?: KeyframeThread
-  /** Told of each recording that was sealed (an S3 store takes it from there). */
-  readonly onSealed?: (sealed: SealedTape) => void
+  /** Takes recordings once their hash is in the log, and gives them back. */
+  readonly elsewhere?: TapeS3
 }
 
 /** What recover() needs of the audit log. */
@@ -40,20 +41,14 @@ export interface RecoveryLog {
   query(filter: AuditFilter): AsyncIterable<StoredEvent>
 }
 
-export interface SealedTape {
-  readonly session: string
-  /** Below dataDir. */
-  readonly path: string
-  readonly sha256: string
-  readonly bytes: number
-}
-
 export class TapeFile implements TapeStore {
   readonly #dataDir: string
   readonly #dir: string
   readonly #extension: string
   readonly #format: TapeFormat
   readonly #options: TapeFileOptions
+  /** Sealed, and not yet in the log. */
+  readonly #sealed = new Map<string, { readonly sha256: string; readonly bytes: number }>()
 
   constructor(options: TapeFileOptions) {
     this.#dataDir = options.dataDir
@@ -69,7 +64,10 @@ export class TapeFile implements TapeStore {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
       if (await exists(path)) throw Object.assign(new Error('it exists'), { code: 'EEXIST' })
-      return await this.#tapeOf(session.id, path, await open(path + PART, 'wx', 0o600))
+      if (await exists(path + ELSEWHERE_ENDING)) throw Object.assign(new Error('it exists'), { code: 'EEXIST' })
+      const tape = await this.#tapeOf(path, await open(path + PART, 'wx', 0o600))
+      this.#options.elsewhere?.created(tape.path)
+      return tape
     } catch (error) {
       throw failed('create', path, error)
     }
@@ -103,11 +101,22 @@ export class TapeFile implements TapeStore {
 
   /** The bytes as they rest, whose sha256 the log holds: for an evidence pack. @throws OpsError NOT_FOUND, BAD_REQUEST */
   async raw(sessionId: string): Promise<Readable> {
-    return createReadStream(await this.find(sessionId))
+    const path = await this.find(sessionId)
+    const { elsewhere } = this.#options
+    const note = (await exists(path)) ? undefined : await elsewhere?.find(path)
+    return elsewhere && note ? Readable.from(piecesOf(elsewhere.bytes(note)), { objectMode: false }) : createReadStream(path)
+  }
+
+  /** Sends what an earlier run sealed and could not send. Once, after recover(). */
+  async resume(): Promise<void> {
+    await this.#options.elsewhere?.resume(hashOf)
   }
 
   async #place(sessionId: string): Promise<TapePlace> {
     const path = await this.find(sessionId)
+    const { elsewhere } = this.#options
+    const note = (await exists(path)) ? undefined : await elsewhere?.find(path)
+    if (elsewhere && note) return { path, format: this.#format, open: async () => elsewhere.bytes(note) }
     return { path, format: this.#format, open: async () => await openFile(path) }
   }
 
@@ -118,6 +127,7 @@ export class TapeFile implements TapeStore {
       const path = join(day, sessionId + this.#extension)
       if (await exists(path)) return path
       if (await exists(path + PART)) return path + PART
+      if (this.#options.elsewhere && (await exists(path + ELSEWHERE_ENDING))) return path
     }
     throw new OpsError('NOT_FOUND', `Cannot open recording of session "${sessionId}": there is none`)
   }
@@ -148,13 +158,15 @@ export class TapeFile implements TapeStore {
     const isKnown = isSealed && (await speaksOf(log, session, object))
     if (!isKnown) await log.write(event)
     await this.release(object)
-    this.#options.onSealed?.({ session, path: object, ...sealed })
     return isKnown ? undefined : event
   }
 
   /** Events have rested: a recording whose session.close is among them is settled. For AuditLog.onAppend. */
   readonly noted = (event: StoredEvent): void => {
     if (event.type !== 'session.close' || event.recording === undefined) return
+    const facts = this.#sealed.get(event.recording)
+    this.#sealed.delete(event.recording)
+    if (facts) this.#options.elsewhere?.sealed(event.recording, facts)
     void this.release(event.recording).catch(() => {}) // the next start finds it and asks the log again
   }
 
@@ -182,7 +194,7 @@ export class TapeFile implements TapeStore {
     }
   }
 
-  async #tapeOf(session: string, path: string, file: FileHandle): Promise<Tape> {
+  async #tapeOf(path: string, file: FileHandle): Promise<Tape> {
     const sink = new TapeSink(file, await this.#format.writer())
     await sink.begin()
     // The recorder listens while the session runs; a failure after it has let go must not be an uncaught error.
@@ -198,7 +210,7 @@ export class TapeFile implements TapeStore {
         const { bytes } = sink
         const sha256 = sink.digest()
         this.#options.keyframes?.later(path)
-        this.#options.onSealed?.({ session, path: relative(this.#dataDir, path), sha256, bytes })
+        if (this.#options.elsewhere) this.#sealed.set(relative(this.#dataDir, path), { sha256, bytes })
         return { sha256, bytes }
       } catch (error) {
         throw failed('seal', path, error)
@@ -242,6 +254,10 @@ async function settle(file: FileHandle, path: string): Promise<void> {
   } finally {
     await dir.close()
   }
+}
+
+async function* piecesOf(tape: TapeBytes): AsyncGenerator<Buffer> {
+  for (let at = 0; at < tape.size; at += 1024 * 1024) yield await tape.read(at, Math.min(1024 * 1024, tape.size - at))
 }
 
 async function hashOf(path: string): Promise<{ readonly sha256: string; readonly bytes: number }> {
