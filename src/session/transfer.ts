@@ -86,6 +86,6 @@ export async function startTransfer(
 /** Where the image has none, the line says so and what works instead. */
 export function noRsync(error: unknown): unknown {
   if (!(error instanceof OpsError) || error.code !== 'COMMAND_NOT_FOUND') return error
-  const detail = 'the image has no rsync; sftp and scp need nothing in the image'
+  const detail = 'the image has no rsync; sftp and scp work without it'
   return new OpsError('COMMAND_NOT_FOUND', 'the image has no rsync', { cause: error, detail })
 }
