@@ -1,11 +1,12 @@
 /** The console as its users meet it: `opserver --demo` from dist/, Debian's chromium, and real ssh clients. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { hashPassword } from '../../../src/identity/password.js'
 import { needs } from '../../support/need.js'
 import { type Running, startProgram, stopProgram, until } from '../../support/world.js'
 
@@ -46,11 +47,45 @@ export class ConsoleWorld {
   readonly faults: string[] = []
   readonly #shells: Shell[] = []
 
-  async start(): Promise<this> {
-    this.gateway = await startProgram('src/main.js', ['--demo', '--data-dir', join(this.dir, 'data'), '--ssh-port', '0', '--http-port', '0'])
-    this.demo = JSON.parse(readFileSync(join(this.dir, 'data/demo.json'), 'utf8')) as Demo
+  /** @param rules in place of the demo's, for ann (admin, leads) and bob (dev) in the pod web-0 of a local cluster */
+  async start(rules?: readonly object[]): Promise<this> {
+    if (rules) await this.#startOwn(rules)
+    else {
+      this.gateway = await startProgram('src/main.js', ['--demo', '--data-dir', join(this.dir, 'data'), '--ssh-port', '0', '--http-port', '0'])
+      this.demo = JSON.parse(readFileSync(join(this.dir, 'data/demo.json'), 'utf8')) as Demo
+    }
     this.browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
     return this
+  }
+
+  async #startOwn(rules: readonly object[]): Promise<void> {
+    const people = [
+      { name: 'ann', groups: ['leads'], roles: ['admin'] },
+      { name: 'bob', groups: ['dev'], roles: ['user'] },
+    ]
+    const users = await Promise.all(
+      people.map(async (person) => {
+        const keyFile = join(this.dir, person.name)
+        execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', keyFile])
+        const password = await hashPassword(`secret of ${person.name}`)
+        return { ...person, password, keys: [readFileSync(`${keyFile}.pub`, 'utf8').trim()] }
+      }),
+    )
+    const file = join(this.dir, 'opserver.yaml')
+    const config = {
+      dataDir: join(this.dir, 'data'),
+      ssh: { listen: '127.0.0.1:0', hostKeys: [join(this.dir, 'host_key')] },
+      http: { listen: '127.0.0.1:0' },
+      audit: { stores: [{ type: 'file' }], onFailure: 'refuse' },
+      clusters: [{ name: 'own', local: { pods: ['web-0'] } }],
+      users,
+      rules,
+    }
+    writeFileSync(file, JSON.stringify(config))
+    this.gateway = await startProgram('src/main.js', ['--config', file])
+    const [, ssh, http] = /ssh=(\S+) http=(\S+)/.exec(this.gateway.ready) ?? []
+    const known = people.map(({ name }) => ({ name, password: `secret of ${name}`, keyFile: join(this.dir, name) }))
+    this.demo = { ssh: ssh ?? '', http: `http://${http}`, users: known }
   }
 
   user(name: string): DemoUser {
