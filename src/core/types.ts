@@ -286,7 +286,8 @@ export type Question =
       readonly target: Target
       readonly door: Door
       readonly line: string
-      readonly dialect: Dialect
+      /** "any": nobody knows which shell will read the line, as behind `sh -c`. */
+      readonly dialect: Dialect | 'any'
       readonly cwd: string
     }
   | {

@@ -18,6 +18,8 @@ export interface Bearer {
   readonly use: 'access' | 'refresh' | 'cookie'
   /** One login; every token of it ends with it. */
   readonly sid: string
+  /** Digest of what the login was made with; stays in here. */
+  readonly credential: string
   readonly expiresAt: Date
   readonly endsAt: Date
 }

@@ -17,7 +17,9 @@ export function factHandlers(parts: ApiParts): Required<Pick<Handlers, 'listRule
       const { door } = body
       const opening = policy.decide({ kind: 'open', identity: asked, target, door })
       if (body.line === undefined || !opening.allow) return resultOf(opening, opening, target)
-      const { line, dialect, cwd } = body
+      const { line, cwd } = body
+      // as each door asks: only a guarded shell knows what it is
+      const dialect = door === 'shell' || door === 'ws' ? body.dialect : 'any'
       return resultOf(policy.decide({ kind: 'run', identity: asked, target, door, line, dialect, cwd }), opening, target)
     },
   }

@@ -44,6 +44,8 @@ export interface TokenBearer {
   readonly identity: Identity
   readonly use: TokenUse
   readonly sid: string
+  /** Digest of what the login was made with. */
+  readonly credential: string
   readonly expiresAt: Date
   /** When the login ends. */
   readonly endsAt: Date
@@ -109,8 +111,11 @@ export class Tokens {
   }
 
   /** Whether a bearer's token would still be taken; for what stays open longer than a request. */
-  holds({ sid, expiresAt, identity }: TokenBearer): boolean {
-    return expiresAt.getTime() > this.#now() && !this.#options.revocations.has(sid) && this.#options.directory.find(identity.user) !== undefined
+  holds({ sid, expiresAt, identity, credential }: TokenBearer): boolean {
+    const user = this.#options.directory.find(identity.user)
+    if (!user || expiresAt.getTime() <= this.#now() || this.#options.revocations.has(sid)) return false
+    // who was demoted, or has a new password, does not go on reading through what was opened before
+    return credentialOf(user) === credential && isSame(user.roles, identity.roles) && isSame(user.groups, identity.groups)
   }
 
   async #issue(login: { readonly user: User; readonly sid: string; readonly endMs: number }, use: TokenUse): Promise<IssuedToken> {
@@ -157,7 +162,7 @@ export class Tokens {
     // a new password ends the logins of the old one
     if (credentialOf(user) !== credential) throw refused('the credential has changed', 'log in again')
     const identity: Identity = Object.freeze({ user: user.name, groups: user.groups, roles: user.roles, method: 'token', from })
-    return { identity, use, sid, expiresAt: new Date(expMs), endsAt: new Date(endMs) }
+    return { identity, use, sid, credential, expiresAt: new Date(expMs), endsAt: new Date(endMs) }
   }
 
   #noteSpent(jti: string): void {
@@ -182,6 +187,10 @@ function claimsOf(payload: Readonly<Record<string, unknown>>): Claims {
   if (!texts.every((text) => typeof text === 'string') || typeof exp !== 'number' || typeof end !== 'number') throw refused('claims')
   if (use !== 'access' && use !== 'refresh' && use !== 'cookie') throw refused('claims')
   return { user: String(sub), use, sid: String(sid), jti: String(jti), credential: String(credential), expMs: exp * 1000, endMs: end * 1000 }
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((each) => other.includes(each))
 }
 
 /** Changes with the password. Of the salted hash; it tells nobody anything about either. */

@@ -9,9 +9,11 @@ type Step = { readonly kind: 'any' } | { readonly kind: 'one' } | { readonly kin
 function stepsOf(pattern: string, star: boolean): Step[] {
   const steps: Step[] = []
   const chars = Array.from(pattern)
+  // without this, a text of nothing but openings would be searched to its end from each of them
+  const lastClose = chars.lastIndexOf(']')
   for (let i = 0; i < chars.length; i++) {
     const char = chars[i] as string
-    const close = char === '[' ? chars.indexOf(']', i + 2) : -1
+    const close = char === '[' && i + 2 <= lastClose ? chars.indexOf(']', i + 2) : -1
     if (star && char === '…') steps.push({ kind: 'any' })
     else if (char === '*') steps.push({ kind: 'any' })
     else if (char === '?') steps.push({ kind: 'one' })

@@ -77,6 +77,7 @@ function reach(tokens: readonly Token[], places: readonly number[]): Set<number>
 
 function tokenize(pattern: string): Token[] {
   const chars = Array.from(pattern)
+  const lastClose = chars.lastIndexOf(']')
   const tokens: Token[] = []
   for (let i = 0; i < chars.length; i++) {
     const char = chars[i] as string
@@ -87,7 +88,7 @@ function tokenize(pattern: string): Token[] {
     } else if (char === '\\' && i + 1 < chars.length) {
       tokens.push({ kind: 'char', char: chars[++i] as string })
     } else {
-      const set = char === '[' ? readSet(chars, i) : undefined
+      const set = char === '[' ? readSet(chars, i, lastClose) : undefined
       tokens.push(set?.token ?? { kind: 'char', char })
       if (set) i = set.end
     }
@@ -96,11 +97,12 @@ function tokenize(pattern: string): Token[] {
 }
 
 /** Reads `[...]` at `start`. A `]` right after the opening (or its `!`) is a member, as in POSIX 2.13.1. */
-function readSet(chars: readonly string[], start: number): { token: CharSet; end: number } | undefined {
+function readSet(chars: readonly string[], start: number, lastClose: number): { token: CharSet; end: number } | undefined {
   const negated = chars[start + 1] === '!' || chars[start + 1] === '^'
   const first = start + (negated ? 2 : 1)
+  // without this, a text of nothing but openings would be searched to its end from each of them
+  if (first + 1 > lastClose) return undefined
   const end = chars.indexOf(']', first + 1)
-  if (end < 0) return undefined
   const ranges: (readonly [string, string])[] = []
   for (let i = first; i < end; i++) {
     const low = chars[i] as string

@@ -171,11 +171,25 @@ function decideRun(rule: Rule, question: Question & { kind: 'run' }, judge: Judg
 /** A judge that fails has not allowed anything. */
 function judgeSafely(judge: Judge, commands: CommandRule, { line, dialect, cwd }: Question & { kind: 'run' }): LineVerdict | string {
   try {
-    return judge(line, commands, { dialect, cwd })
+    return judgeInDialects(judge, commands, line, dialect, cwd)
   } catch (error) {
     return `the command line cannot be vetted: ${escapePeerText(error instanceof Error ? error.message : String(error))}`
   }
 }
+
+/**
+ * A line for "any" shell must hold in each: /bin/sh is bash on many an image, and bash runs what stands in the arithmetic of a
+ * variable, which dash only reads as a number. The same goes for a line that starts such a shell itself.
+ */
+function judgeInDialects(judge: Judge, commands: CommandRule, line: string, dialect: Dialect | 'any', cwd: string): LineVerdict {
+  if (dialect === 'bash') return judge(line, commands, { dialect, cwd })
+  const verdict = judge(line, commands, { dialect: 'posix', cwd })
+  if (!verdict.allow && !verdict.demand) return verdict
+  if (dialect === 'posix' && !verdict.analysis.commands.some(([name = '']) => MAY_BE_BASH.has(name.slice(name.lastIndexOf('/') + 1)))) return verdict
+  const asBash = judge(line, commands, { dialect: 'bash', cwd })
+  return asBash.allow || (asBash.demand && !verdict.allow) ? verdict : asBash
+}
+const MAY_BE_BASH: ReadonlySet<string> = new Set(['sh', 'bash', 'rbash', '…'])
 
 function decideTransfer({ rule, vetTransfer }: CompiledRule, question: TransferQuestion): Verdict {
   const reason = vetTransfer?.(question)

@@ -130,7 +130,7 @@ function drafted(draft: readonly Rule[], { groups, labels }: ReplayOptions): (ev
     const policy: Policy | undefined = found || !asksLabels ? whole : single.get(event.rule ?? '')
     if (!policy) return []
     const place: Target = { ...target, containerId: '', labels: found ?? {} }
-    const dialects: readonly Dialect[] = door === 'shell' || door === 'ws' ? ['bash', 'posix'] : ['posix']
+    const dialects: readonly (Dialect | 'any')[] = door === 'shell' || door === 'ws' ? ['bash', 'posix'] : ['any']
     return dialects.map((dialect) => policy.decide({ kind: 'run', identity, target: place, door, line, dialect, cwd }))
   }
 }

@@ -184,7 +184,7 @@ class Run {
     return settle({
       line,
       session: { id: this.#id, identity, door, target },
-      decide: () => measurable(policy.decide({ kind: 'run', identity, target, door, line, dialect: 'posix', cwd: VETTED_CWD })),
+      decide: () => measurable(policy.decide({ kind: 'run', identity, target, door, line, dialect: 'any', cwd: VETTED_CWD })),
       approvals,
       tell: (text) => this.#tell(text),
       signal: this.#ending(),
