@@ -30,8 +30,10 @@ export function targetHandlers({ resolver, policy, clusters, nodes }: ApiParts):
     },
     listClusters: ({ identity }) => {
       if (mayCall(identity, 'auditor')) return { items: [...clusters()] }
-      const seen = new Set(resolver.list(identity).map(({ target }) => target.cluster))
-      return { items: clusters().filter(({ name }) => seen.has(name)) }
+      const seen = new Map<string, Set<string>>()
+      for (const { target } of resolver.list(identity)) seen.set(target.cluster, (seen.get(target.cluster) ?? new Set()).add(target.uid))
+      // how many pods there are beyond those is nobody's business
+      return { items: clusters().flatMap((cluster) => (seen.has(cluster.name) ? [{ ...cluster, pods: seen.get(cluster.name)?.size ?? 0 }] : [])) }
     },
     listNodes: ({ query, identity }) => {
       const pods = new Map<string, Set<string>>()
