@@ -209,7 +209,7 @@ export class TapeFile implements TapeStore {
         await settle(file, path)
         const { bytes } = sink
         const sha256 = sink.digest()
-        this.#options.keyframes?.later(path)
+        if (sink.isLong) this.#options.keyframes?.later(path)
         if (this.#options.elsewhere) this.#sealed.set(relative(this.#dataDir, path), { sha256, bytes })
         return { sha256, bytes }
       } catch (error) {

@@ -21,6 +21,7 @@ export class TapeSink extends Writable {
   #timer: NodeJS.Timeout | undefined
   #bytes = 0
   #startMs = 0
+  #plainBytes = 0
   /** The write under way. Never rejects: a failure destroys the stream. */
   #writing: Promise<void> | undefined
 
@@ -34,6 +35,11 @@ export class TapeSink extends Writable {
   /** Bytes in the file so far. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Whether a replay is long enough to want screens to begin at: half a minute, or 256 KiB of lines. */
+  get isLong(): boolean {
+    return this.#startMs >= 30_000 || this.#plainBytes >= 256 * 1024
   }
 
   /** sha256 of the file, lower-case hex. Once. */
@@ -103,6 +109,7 @@ export class TapeSink extends Writable {
 
   async #lay(block: Buffer): Promise<void> {
     this.#startMs = startOfLines(block) ?? this.#startMs
+    this.#plainBytes += block.length
     await this.#put(await this.#writer.encode(block, this.#startMs))
   }
 
