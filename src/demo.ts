@@ -78,7 +78,7 @@ async function announce(dataDir: string, secrets: ReadonlyMap<string, Secrets>, 
   const lines = users
     .filter(({ name }) => name !== 'audra')
     .map(({ name, about, password, command }) => `${name} ${about} (password ${password})\n\n    ${command}\n`)
-  return `\nThree pods stand ready: ${DEMO_PODS.join(', ')}. Copy a line:\n\n${lines.join('\n')}\nWithout "+${DEMO_PODS[0]}" you pick a pod from a list. The pods are shells of this machine with your own rights.\nCtrl-C here stops all of it.\n`
+  return `\nThree pods stand ready: ${DEMO_PODS.join(', ')}. Copy a line:\n\n${lines.join('\n')}\nWithout "+${DEMO_PODS[0]}" you pick a pod from a list. The pods are shells of this machine with your own rights.\nThe review console is at ${facts.http}/ (log in as alice).\nCtrl-C here stops all of it.\n`
 }
 
 function quoted(path: string): string {
