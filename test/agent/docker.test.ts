@@ -13,7 +13,7 @@ import { exitOf, markMaker, processes, pty, size, untilGone, untilShown } from '
 const nextMark = markMaker(300)
 
 for (const cluster of ['a', 'b'] as const) {
-  suite(`docker of cluster ${cluster}`, { skip: needs.docker(cluster) || needs.cluster(cluster), timeout: 60_000 }, () => {
+  suite(`docker of cluster ${cluster}`, { skip: needs.docker(cluster) || needs.cluster(cluster), timeout: 300_000 }, () => {
     const signal = new AbortController().signal
     const pod = cluster === 'a' ? 'web-0' : 'core-0'
     let runtime: DockerRuntime

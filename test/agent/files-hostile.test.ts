@@ -16,7 +16,7 @@ import { docker, type Throwaway, throwaway } from '../support/throwaway-containe
 const never = new AbortController().signal
 const SECRET = 'of the host'
 
-suite('the files of a hostile container', { skip: needs.docker('a'), timeout: 120_000 }, () => {
+suite('the files of a hostile container', { skip: needs.docker('a'), timeout: 600_000 }, () => {
   let runtime: DockerRuntime
   let container: Throwaway
   let outside: string

@@ -94,7 +94,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     return { child, exit, until, shown: () => shown, type: (keys: string) => child.write(keys) }
   }
 
-  test('login asks for the password without showing it, and keeps the tokens for nobody else', { timeout: 60_000 }, async () => {
+  test('login asks for the password without showing it, and keeps the tokens for nobody else', { timeout: 180_000 }, async () => {
     const terminal = pty(`opsctl login ${url} -u alice; echo "code $?"; stty -a`)
     await terminal.until('Password of alice')
     terminal.type(`${PASSWORD}\r`)
@@ -107,13 +107,13 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     assert.match((await run('opsctl', ['whoami'])).stdout, /User: +alice/)
   })
 
-  test('a wrong password is one line and 255', { timeout: 60_000 }, async () => {
+  test('a wrong password is one line and 255', { timeout: 180_000 }, async () => {
     const ran = await run('opsctl', ['login', url, '--context', 'other', '-u', 'alice', '--password-stdin'], 'wrong\n')
     assert.equal(ran.code, 255)
     assert.match(ran.stderr, /^dockin: login failed[^\n]*\n$/)
   })
 
-  test('two hundred pods run a command, grouped as one', { timeout: 60_000 }, async () => {
+  test('two hundred pods run a command, grouped as one', { timeout: 180_000 }, async () => {
     const warm = await run('dockctl', ['exec', 'web-1', '--', 'true'])
     assert.equal(warm.code, 0, warm.stderr)
     const ran = await run('dockctl', ['exec', 'web-*', '--parallel', '64', '--', 'echo', 'here'])
@@ -121,7 +121,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     assert.match(ran.stderr, /^200 pods: 200 succeeded/)
   })
 
-  test('a shell in a terminal is recorded, replayed and found; the terminal is as before', { timeout: 60_000 }, async () => {
+  test('a shell in a terminal is recorded, replayed and found; the terminal is as before', { timeout: 180_000 }, async () => {
     const terminal = pty('opsctl ssh web-3; echo "code $?"; stty -a')
     terminal.type('echo "mark"-one; stty size\r')
     assert.match(await terminal.until(/mark-one[\s\S]*\d+ \d+\r/), /30 80/)
@@ -139,7 +139,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     await replay.exit
   })
 
-  test('a replay that a signal ends gives the terminal back', { timeout: 60_000 }, async () => {
+  test('a replay that a signal ends gives the terminal back', { timeout: 180_000 }, async () => {
     const id = (await run('opsctl', ['sessions', '--target', 'default/web-3/', '--door', 'ws', '-o', 'name'])).stdout.trim()
     const other = pty(`exec 3>&1; ${process.execPath} ${client('opsctl')} replay ${id} --paused; echo "code $?"; stty -a`)
     await other.until('\x1b[?1049h')
@@ -152,7 +152,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     await other.exit
   })
 
-  test('a live session is watched, locked, and ended with a reason that its user reads', { timeout: 60_000 }, async () => {
+  test('a live session is watched, locked, and ended with a reason that its user reads', { timeout: 180_000 }, async () => {
     const terminal = pty('opsctl ssh web-4; echo "code $?"')
     terminal.type('echo "live"-one\r')
     await terminal.until('live-one')
@@ -170,7 +170,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     await Promise.all([terminal.exit, watch.exit])
   })
 
-  test('ssh-config makes plain OpenSSH find a pod by name', { timeout: 60_000 }, async () => {
+  test('ssh-config makes plain OpenSSH find a pod by name', { timeout: 180_000 }, async () => {
     const config = join(temp.path, 'ssh.conf')
     const ssh = /ssh=([^ ]*)/.exec(gateway.ready)?.[1] ?? ''
     const ran = await run('opsctl', ['ssh-config', 'web-7', '--ssh', ssh])
@@ -182,7 +182,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     await plain.exit
   })
 
-  test('the menu of dockctl ssh filters, and a number opens a shell', { timeout: 60_000 }, async () => {
+  test('the menu of dockctl ssh filters, and a number opens a shell', { timeout: 180_000 }, async () => {
     const menu = pty('dockctl ssh; echo "code $?"')
     await menu.until('200 pods')
     menu.type('web-19\r')
@@ -194,7 +194,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     await menu.exit
   })
 
-  test('tables fit a terminal of 80 and of 200 columns', { timeout: 60_000 }, async () => {
+  test('tables fit a terminal of 80 and of 200 columns', { timeout: 180_000 }, async () => {
     for (const columns of [80, 200]) {
       const table = pty('opsctl get pods -o wide; echo "code $?"', columns)
       const shown = await table.until(/code 0/)
@@ -203,7 +203,7 @@ describe('opsctl and dockctl', { timeout: 240_000 }, () => {
     }
   })
 
-  test('a reader that leaves early is no error, and logout forgets the tokens', { timeout: 60_000 }, async () => {
+  test('a reader that leaves early is no error, and logout forgets the tokens', { timeout: 180_000 }, async () => {
     const ran = pty('opsctl get pods -o json | head -1; echo "codes $PIPESTATUS 0"')
     assert.match(await ran.until(/codes \d+ \d+/), /^\[\r\ncodes (0|141) 0/)
     await ran.exit

@@ -24,7 +24,7 @@ function makePod(name: string, image: string, command: string): void {
     },
   }
   execFileSync('kubectl', ['--kubeconfig', kubeconfigOf('a'), 'apply', '-f', '-'], { input: JSON.stringify(pod), stdio: ['pipe', 'ignore', 'inherit'] })
-  kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s')
+  kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=300s')
 }
 const deletePod = (name: string): string => kubectl('delete', 'pod', name, '--ignore-not-found', '--grace-period=0', '--force', '--wait=true')
 

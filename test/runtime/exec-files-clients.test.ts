@@ -15,7 +15,7 @@ const PLACES = [
 ] as const
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex')
 
-describe('files of a cluster without agents', { skip: needs.cluster('a') || needs.program('sftp'), timeout: 300_000 }, () => {
+describe('files of a cluster without agents', { skip: needs.cluster('a') || needs.program('sftp'), timeout: 900_000 }, () => {
   const world = new World()
   const local = mkdtempSync(join(tmpdir(), 'dockin-exec-files-'))
   before(async () => void (await world.start({ clusters: ['a'], via: 'apiserver' })))

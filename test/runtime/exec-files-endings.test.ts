@@ -20,7 +20,7 @@ const code = (expected: FileErrorCode) => (error: unknown) => {
 }
 const path = (name: string) => Buffer.from(`/dev/shm/${name}`)
 
-describe('files over exec', { skip: needs.cluster('a'), timeout: 120_000 }, () => {
+describe('files over exec', { skip: needs.cluster('a'), timeout: 600_000 }, () => {
   let executor: KubeExecutor
   let files: FileAccess
   before(async () => {
@@ -34,7 +34,7 @@ describe('files over exec', { skip: needs.cluster('a'), timeout: 120_000 }, () =
     const bare = { name: 'bare', image: 'pause:local', imagePullPolicy: 'Never' }
     const spec = { spec: { nodeName: 'node-a', terminationGracePeriodSeconds: 0, containers: [main, bare] } }
     kubectl('run', pod, '--image=busybox:local', '--restart=Never', `--overrides=${JSON.stringify(spec)}`)
-    kubectl('wait', '--for=condition=Ready', `pod/${pod}`, '--timeout=60s')
+    kubectl('wait', '--for=condition=Ready', `pod/${pod}`, '--timeout=300s')
     executor = new KubeExecutor({ clusterName: 'a', kubeconfig: kubeConfig('a'), log: silentLogger })
     files = await executor.files(targetOf('a', 'default', pod, 'main'), never)
   })

@@ -10,7 +10,7 @@ import { tempDir } from '../support/temp-dir.js'
 const ROUNDS = 30
 const WRITER = fileURLToPath(new URL('./audit-writer.ts', import.meta.url))
 
-test(`no acknowledged event is lost and the chain is whole after ${ROUNDS} kills at random points`, { timeout: 120_000 }, async (t) => {
+test(`no acknowledged event is lost and the chain is whole after ${ROUNDS} kills at random points`, { timeout: 600_000 }, async (t) => {
   const dir = await tempDir(t)
   let acknowledged = 0
   for (let round = 0; round < ROUNDS; round++) {

@@ -41,7 +41,7 @@ async function gateway(t: TestContext, url: string, dataDir: string, seed: reado
 }
 const code = (expected: string) => (error: unknown) => error instanceof OpsError && error.code === expected
 
-describe('rules in Redis', { skip: needs.program('redis-server'), timeout: 30_000 }, () => {
+describe('rules in Redis', { skip: needs.program('redis-server'), timeout: 120_000 }, () => {
   test('an empty one is filled, a change reaches every gateway at once, and both have it in their audit', async (t) => {
     const { url } = await redisServer(t)
     const one = await gateway(t, url, await tempDir(t), [rule('r', ['rm'])])
