@@ -99,7 +99,7 @@ test('busy session sets its timer once a period, not once a key', async (t) => {
 })
 
 test('silence ends a real relay with its reason and leaves no timer', async () => {
-  const stage = await idle({ timeoutMs: 20 })(aSession().session)
+  const stage = await idle({ timeoutMs: 600 })(aSession().session)
   assert.ok(stage?.down)
   const screen = new PassThrough()
   let shown = ''
