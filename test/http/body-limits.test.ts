@@ -8,6 +8,7 @@ import { execRoutes } from '../../src/http/exec.js'
 import type { ExecDoorParts } from '../../src/http/exec-parts.js'
 import { fileRoutes } from '../../src/http/files.js'
 import { startHttpServer } from '../../src/http/server.js'
+import { until } from '../support/world.js'
 import { execGateway } from './support/exec-gateway.js'
 
 const LIMITS = { wholeMs: 200, idleMs: 400, leftMs: 200 }
@@ -49,7 +50,7 @@ test('an upload may take many times the limit of other bodies, as long as its by
   assert.match(said(), /^HTTP\/1\.1 201 /)
   const got = await fetch(`${url}/api/v1/files?target=web-0&path=slow`, { headers: { authorization: 'Bearer alice' } })
   assert.equal(await got.text(), 'abcdefghijkl')
-  assert.equal(gw.slots.running, 0)
+  await until('the slots', () => gw.slots.running === 0)
 })
 test('an upload that falls silent is cut, and told as a part', async (t) => {
   const { gw, send } = await world(t)

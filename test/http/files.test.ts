@@ -33,7 +33,7 @@ test('a file goes up and comes down whole, and both are told with their hash', a
   assert.deepEqual([stat.kind, stat.mode, stat.size], ['file', '0640', content.length])
   const list = (await (await ask('GET', '/list', { path: '.' })).json()) as { items: { name: string }[]; truncated: boolean }
   assert.ok(list.items.some(({ name }) => name === 'up.bin') && !list.truncated)
-  assert.equal(gw.slots.running, 0)
+  await until('the slots', () => gw.slots.running === 0)
 })
 test('an empty file goes up and comes down, and overwriting can be refused', async (t) => {
   const { ask } = await world(t)
