@@ -107,14 +107,6 @@ export class DockerProcess implements RemoteProcess {
     return this.#started
   }
 
-  /** Resolves once there is nothing left to close: ended with all its output, or closed. Never rejects. */
-  get finished(): Promise<void> {
-    return this.exit.then(
-      () => this.#outputEnd,
-      () => this.#outputEnd,
-    )
-  }
-
   resize(size: WindowSize): void {
     if (!this.#exec.request.pty) return
     this.#wanted = size

@@ -7,7 +7,8 @@ import { escapePeerText, type Logger } from '../src/core/log.js'
 import type { ContainerRuntime, ExecRequest, NodeContainer, RemoteProcess, WindowSize } from '../src/core/types.js'
 import { FileSessions } from './files/file-sessions.js'
 import { type FileSession, startFiles } from './files/start-files.js'
-import { type LocalHost, type LocalStart, spawnPiped, TerminalProcess } from './local-process.js'
+import { type ProcessHost, TerminalProcess } from './held-process.js'
+import { type LocalStart, spawnPiped } from './local-spawn.js'
 import { ProcessTable } from './processes.js'
 import { loadPty, type PtyFactory } from './pty.js'
 
@@ -34,7 +35,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly scheme = 'local'
   /** See AgentRuntime. */
   readonly startsAtOnce = true
-  readonly #host: LocalHost
+  readonly #host: ProcessHost
   readonly #homes: ReadonlyMap<string, string>
   readonly #containers: readonly NodeContainer[]
   readonly #running = new Set<RemoteProcess>()
@@ -43,7 +44,7 @@ export class LocalRuntime implements ContainerRuntime {
 
   /** @throws OpsError CONFIG_INVALID for a name that is none, or twice */
   constructor(options: LocalRuntimeOptions) {
-    this.#host = { table: new ProcessTable(), log: options.log }
+    this.#host = { table: new ProcessTable(), log: options.log, via: 'local' }
     const pods = options.pods.map((pod) => (typeof pod === 'string' ? { name: pod } : pod))
     this.#homes = makeHomes(options.dataDir, pods)
     const { namespace = 'default', container = 'shell' } = options

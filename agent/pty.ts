@@ -4,7 +4,7 @@
  * Its JavaScript part is passed over: 200 ms after the program's end it destroys the terminal, whatever is still unread,
  * so a slow reader would lose the end of the output; and it writes in a busy loop while a program does not read.
  */
-import { readSync, write as writeFd } from 'node:fs'
+import { readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { ReadStream } from 'node:tty'
@@ -65,7 +65,7 @@ export class PtyFactory {
     const { fd, pid } = this.#native.fork(file, args, pairs, cwd, cells(size.columns), cells(size.rows), -1, -1, true, '', (code, signal) =>
       onExit(exitStatus(code, signal)),
     )
-    return new Pty(this.#native, fd, pid, exit)
+    return new Pty((columns, rows) => this.#native.resize(fd, columns, rows), fd, pid, exit)
   }
 }
 
@@ -100,13 +100,14 @@ export class Pty {
   readonly exit: Promise<ExitStatus>
   /** Ends when nothing has the terminal open any longer. */
   readonly output: MasterStream
-  readonly #native: NativePty
+  readonly #resize: (columns: number, rows: number) => void
   readonly #fd: number
   #isClosed = false
   #writing: Promise<void> = Promise.resolve()
 
-  constructor(native: NativePty, fd: number, pid: number, exit: Promise<ExitStatus>) {
-    this.#native = native
+  /** @param resize sets the size of `fd`, TIOCSWINSZ of ioctl_tty(2) */
+  constructor(resize: (columns: number, rows: number) => void, fd: number, pid: number, exit: Promise<ExitStatus>) {
+    this.#resize = resize
     this.#fd = fd
     this.pid = pid
     this.exit = exit
@@ -136,14 +137,18 @@ export class Pty {
     }
   }
 
-  /** Resolves once the terminal has taken all of it, or is closed. One call at a time. */
-  write(bytes: Buffer): Promise<void> {
-    this.#writing = this.#writeAll(bytes)
-    return this.#writing
+  /**
+   * Calls `done` once the terminal has taken all of it, or is closed. One call at a time.
+   * A key is written at once: a thread of the pool would double the time that it takes.
+   */
+  write(bytes: Buffer, done: () => void): void {
+    const taken = this.#isClosed ? undefined : this.#writeSome(bytes, 0)
+    if (taken === undefined || taken === bytes.length) return done()
+    this.#writing = this.#writeAll(bytes, taken).then(done)
   }
 
   resize(size: WindowSize): void {
-    if (!this.#isClosed) this.#native.resize(this.#fd, cells(size.columns), cells(size.rows))
+    if (!this.#isClosed) this.#resize(cells(size.columns), cells(size.rows))
   }
 
   async close(): Promise<void> {
@@ -153,28 +158,24 @@ export class Pty {
     this.output.release()
   }
 
-  async #writeAll(bytes: Buffer): Promise<void> {
+  async #writeAll(bytes: Buffer, from: number): Promise<void> {
     let [waitMs] = RETRY_MS as readonly [number, number]
-    for (let at = 0; at < bytes.length && !this.#isClosed; ) {
-      const written = await this.#writeSome(bytes, at)
+    for (let at = from; at < bytes.length; ) {
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      const written = this.#isClosed ? undefined : this.#writeSome(bytes, at)
       if (written === undefined) return
       at += written
-      if (written > 0) waitMs = RETRY_MS[0]
-      else {
-        await new Promise((resolve) => setTimeout(resolve, waitMs))
-        waitMs = Math.min(waitMs * 2, RETRY_MS[1])
-      }
+      waitMs = written > 0 ? RETRY_MS[0] : Math.min(waitMs * 2, RETRY_MS[1])
     }
   }
 
-  /** @returns bytes taken, 0 when it is full, undefined when nobody is left to read */
-  #writeSome(bytes: Buffer, at: number): Promise<number | undefined> {
-    return new Promise((resolve) => {
-      writeFd(this.#fd, bytes, at, bytes.length - at, null, (error, written) => {
-        if (!error) resolve(written)
-        else resolve(error.code === 'EAGAIN' ? 0 : undefined)
-      })
-    })
+  /** The descriptor does not block. @returns bytes taken, 0 when it is full, undefined when nobody is left to read */
+  #writeSome(bytes: Buffer, at: number): number | undefined {
+    try {
+      return writeSync(this.#fd, bytes, at, bytes.length - at, null)
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : undefined
+    }
   }
 }
 

@@ -1,41 +1,43 @@
-/** Programs on this machine as RemoteProcess: through pipes, or in a terminal. Each leads a session of its own. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import { once } from 'node:events'
+/** Programs whose pipes or terminal this process holds itself, as RemoteProcess. Each leads a session of its own. */
 import { type Readable, Writable } from 'node:stream'
-import { OpsError } from '../src/core/errors.js'
 import type { Logger } from '../src/core/log.js'
 import type { ExitStatus, RemoteProcess, WindowSize } from '../src/core/types.js'
+import { GatheringWritable } from '../src/wire/gather.js'
 import { HostFamily } from './family.js'
 import { endedLeader, type ProcessTable, readProcess } from './processes.js'
 import type { Pty } from './pty.js'
 import { endAfterTail, RawOutput } from './raw-output.js'
 
-export interface LocalHost {
+export interface ProcessHost {
+  /** Where the program's family is looked for. */
   readonly table: ProcessTable
   readonly log: Logger
+  readonly via: 'local' | 'docker'
 }
-export interface LocalStart {
-  readonly argv: readonly string[]
-  readonly env: Readonly<Record<string, string>>
-  readonly cwd: string
+/** A program's pid and this process's ends of its pipes, which pass to whoever gets them. */
+export interface Piped {
+  readonly pid: number
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
 }
-type Piped = ChildProcessByStdio<Writable, Readable, Readable>
 
 const EOT = Buffer.of(4)
 const STDIN_BUFFER_BYTES = 64 * 1024
 
 /** What both kinds share: signals and the end. */
-abstract class LocalProcess implements RemoteProcess {
+abstract class HeldProcess implements RemoteProcess {
   abstract readonly stdin: Writable
   abstract readonly stdout: Readable
   abstract readonly exit: Promise<ExitStatus>
-  readonly via = 'local'
-  protected readonly host: LocalHost
+  readonly via: 'local' | 'docker'
+  protected readonly host: ProcessHost
   readonly #family: HostFamily
   #closing: Promise<void> | undefined
 
-  constructor(host: LocalHost, pid: number) {
+  constructor(host: ProcessHost, pid: number) {
     this.host = host
+    this.via = host.via
     this.#family = new HostFamily(host.table, readProcess(pid) ?? endedLeader(pid))
   }
 
@@ -43,7 +45,7 @@ abstract class LocalProcess implements RemoteProcess {
   protected abstract release(): void | Promise<void>
 
   kill(signal: string): void {
-    this.#family.signal(signal).catch((error) => this.host.log.warn({ error, signal }, 'local.kill.failed'))
+    this.#family.signal(signal).catch((error) => this.host.log.warn({ error, signal }, 'process.kill.failed'))
   }
 
   close(): Promise<void> {
@@ -54,57 +56,42 @@ abstract class LocalProcess implements RemoteProcess {
   async #close(): Promise<void> {
     try {
       const left = await this.#family.end()
-      if (left > 0) this.host.log.warn({ left }, 'local.close.left-behind')
+      if (left > 0) this.host.log.warn({ left }, 'process.close.left-behind')
     } catch (error) {
-      this.host.log.warn({ error }, 'local.close.failed')
+      this.host.log.warn({ error }, 'process.close.failed')
     }
     await this.release()
   }
 }
 
-/**
- * A program on pipes.
- * @throws OpsError COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE
- */
-export async function spawnPiped(host: LocalHost, { argv, env, cwd }: LocalStart): Promise<PipedProcess> {
-  const [file = '', ...args] = argv
-  // Detached: node then calls setsid(2), and the program's session is its pid.
-  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  const exit = new Promise<ExitStatus>((resolve) => {
-    child.once('exit', (code, signal) => {
-      resolve(signal ? { kind: 'signaled', signal: signal.slice('SIG'.length), coreDumped: false } : { kind: 'exited', code: code ?? 0 })
-    })
-  })
-  try {
-    await once(child, 'spawn')
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'COMMAND_NOT_FOUND' : 'COMMAND_NOT_EXECUTABLE'
-    throw new OpsError(code, `Cannot start ${JSON.stringify(file)}: ${(error as Error).message}`, { cause: error, detail: file })
-  }
-  // A later error is a signal that could not be sent; kill() does not go through the child.
-  child.on('error', (error) => host.log.warn({ error }, 'local.child.failed'))
-  return new PipedProcess(host, child, exit)
-}
-
-export class PipedProcess extends LocalProcess {
+/** A program on pipes. */
+export class PipedProcess extends HeldProcess {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
   readonly exit: Promise<ExitStatus>
-  readonly #child: Piped
+  readonly #pipes: readonly (Readable | Writable)[]
 
-  constructor(host: LocalHost, child: Piped, exit: Promise<ExitStatus>) {
-    super(host, child.pid ?? 0)
-    this.#child = child
+  constructor(host: ProcessHost, child: Piped, exit: Promise<ExitStatus>) {
+    super(host, child.pid)
+    this.#pipes = [child.stdin, child.stdout, child.stderr]
     // Read at once: node throws away, at the program's end, what its streams hold that nobody reads yet.
     this.stdout = new RawOutput(child.stdout).stdout
     this.stderr = new RawOutput(child.stderr).stdout
     this.exit = exit
     // Input that a program does not read any more is dropped.
     child.stdin.on('error', () => {})
-    this.stdin = new Writable({
+    this.stdin = new GatheringWritable({
       highWaterMark: STDIN_BUFFER_BYTES,
       write: (chunk: Buffer, _encoding, done) => void (child.stdin.writable ? child.stdin.write(chunk, () => done()) : done()),
+      // What came while the pipe was full leaves in one system call.
+      writev: (chunks, done) => {
+        if (!child.stdin.writable) return done()
+        child.stdin.cork()
+        for (const { chunk } of chunks.slice(0, -1)) child.stdin.write(chunk as Buffer)
+        child.stdin.write(chunks.at(-1)?.chunk as Buffer, () => done())
+        child.stdin.uncork()
+      },
       final: (done) => void child.stdin.end(() => done()),
     })
   }
@@ -113,20 +100,20 @@ export class PipedProcess extends LocalProcess {
 
   protected override release(): void {
     this.stdin.destroy()
-    for (const pipe of this.#child.stdio) pipe?.destroy()
+    for (const pipe of this.#pipes) pipe.destroy()
     this.stdout.destroy()
     this.stderr.destroy()
   }
 }
 
 /** A program in a terminal. */
-export class TerminalProcess extends LocalProcess {
+export class TerminalProcess extends HeldProcess {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly exit: Promise<ExitStatus>
   readonly #pty: Pty
 
-  constructor(host: LocalHost, pty: Pty) {
+  constructor(host: ProcessHost, pty: Pty) {
     super(host, pty.pid)
     this.#pty = pty
     const output = new RawOutput(pty.output, () => pty.rest())
@@ -136,18 +123,18 @@ export class TerminalProcess extends LocalProcess {
       pty.output.once('close', resolve)
     })
     this.exit = pty.exit.then(async (status) => {
-      endAfterTail(output, ended).catch((error) => host.log.warn({ error }, 'local.tail.failed'))
+      endAfterTail(output, ended).catch((error) => host.log.warn({ error }, 'process.tail.failed'))
       return status
     })
     Promise.all([pty.exit, ended]).then(
       () => pty.close(),
-      (error) => host.log.warn({ error }, 'local.release.failed'),
+      (error) => host.log.warn({ error }, 'process.release.failed'),
     )
     this.stdin = new Writable({
       highWaterMark: STDIN_BUFFER_BYTES,
-      write: (chunk: Buffer, _encoding, done) => void pty.write(chunk).then(() => done(), done),
+      write: (chunk: Buffer, _encoding, done) => pty.write(chunk, done),
       // A terminal has no end; its end-of-file character stands for it.
-      final: (done) => void pty.write(EOT).then(() => done(), done),
+      final: (done) => pty.write(EOT, done),
     })
   }
 
@@ -155,7 +142,7 @@ export class TerminalProcess extends LocalProcess {
     try {
       this.#pty.resize(size)
     } catch (error) {
-      this.host.log.debug({ error }, 'local.resize.failed')
+      this.host.log.debug({ error }, 'process.resize.failed')
     }
   }
 
