@@ -16,10 +16,10 @@ import {
   dataDirSchema,
   drainTimeoutSchema,
   httpSchema,
+  listStoreSchema,
   loginSchema,
   logLevelSchema,
   recordingSchema,
-  ruleStoreSchema,
   sshSchema,
 } from './config/schema.js'
 import { podCacheSchema, resourceManagerSchema } from './config/shared-services.js'
@@ -103,17 +103,24 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
   const logLevel = findings.read(root, ['logLevel'], logLevelSchema)
   const agentAuth = root.at(['agentAuth']) === undefined ? undefined : findings.read(root, ['agentAuth'], agentAuthSchema(folder))
 
-  const ruleStore = isMap(root.at(['rules'])) ? findings.read(root, ['rules'], ruleStoreSchema) : undefined
+  const storeOf = (part: 'rules' | 'users') => (isMap(root.at([part])) ? findings.read(root, [part], listStoreSchema) : undefined)
+  const [ruleStore, userStore] = [storeOf('rules'), storeOf('users')]
   const clusters = findings.readList(root, ['clusters'], (value) => clusterSchema(folder, value))
-  const [users, rules] = [await readPart(root, ['users'], findings), await readPart(root, ruleStore ? ['rules', 'seed'] : ['rules'], findings)]
-  const people = users ? findings.readList(users.document, users.path, () => userSchema) : []
+  const seed = (store: object | undefined) => (store ? ['seed'] : [])
+  const users = await readPart(root, ['users', ...seed(userStore)], findings)
+  const rules = await readPart(root, ['rules', ...seed(ruleStore)], findings)
+  const hasUsers = users && !(userStore && userStore.seed === undefined)
+  const people = hasUsers ? findings.readList(users.document, users.path, () => userSchema) : []
   const hasRules = rules && !(ruleStore && ruleStore.seed === undefined)
   const decisions = hasRules ? findings.readList(rules.document, rules.path, () => ruleSchema) : []
   findings.refuseTwins(root, ['clusters'], 'cluster')
-  if (users) findings.refuseTwins(users.document, users.path, 'user')
+  if (hasUsers) findings.refuseTwins(users.document, users.path, 'user')
   if (hasRules) findings.refuseTwins(rules.document, rules.path, 'rule')
 
-  crossCheck({ root, ssh, http, clusters, clusterNames: namesAt(root, ['clusters']), users: people, rules: decisions }, findings)
+  crossCheck(
+    { root, ssh, http, clusters, clusterNames: namesAt(root, ['clusters']), users: people, areUsersElsewhere: userStore !== undefined, rules: decisions },
+    findings,
+  )
   for (const rule of decisions) checkExamples(rule, findings, examples)
   await checkFiles([...claims(root, { ssh, http, agentAuth }), ...clusters.flatMap(kubeconfigClaim)], findings)
 
@@ -133,6 +140,7 @@ async function readRoot(root: YamlDocument, findings: Findings, examples: 'mista
     users: people.map(({ value }) => value),
     rules: decisions.map(({ value }) => value),
     ruleStore: ruleStore && { redis: ruleStore.redis, seed: decisions.map(({ document, path }) => document.at(path)) },
+    userStore: userStore && { redis: userStore.redis, seed: people.map(({ document, path }) => document.at(path)) },
     drainTimeoutMs,
     logLevel,
     warnings: findings.warnings,

@@ -25,7 +25,7 @@ import { buildHttp } from './http.js'
 import { startPodCache } from './pod-cache.js'
 import { buildResourceManager } from './resource-manager.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
-import { buildSharedRules } from './shared-rules.js'
+import { buildSharedLists } from './shared-lists.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildStages } from './stages.js'
 import { transferServers } from './transfer.js'
@@ -94,9 +94,8 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     log,
     ...(config.ssh.maxSessionTimeMs !== undefined && { maxSessionMs: config.ssh.maxSessionTimeMs }),
   })
-  const reload =
-    config.file === DEMO_FILE ? undefined : scope.add(await RuleReload.start({ config, book, registry, audit, log, onlyUsers: config.ruleStore !== undefined }))
-  const { shared: sharedRules } = scope.add(await buildSharedRules(config, { book, registry, audit, log }))
+  const reload = config.file === DEMO_FILE ? undefined : scope.add(await RuleReload.start({ config, book, registry, audit, log }))
+  const lists = scope.add(await buildSharedLists(config, { book, registry, audit, log }))
   let isDraining = false
   // one throttle for every door
   const login = createLogin({ directory, audit, onAuditFailure: config.audit.onFailure, log, limits: config.login })
@@ -115,6 +114,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     clusters,
     () => audit.unavailable(),
     () => isDraining,
+    lists.checks,
   )
   const resourceManager = scope.add(await buildResourceManager(config, inventories, policy, log))
   const http = await buildHttp({
@@ -125,7 +125,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     publicKey,
     search,
     book,
-    ...(sharedRules && { sharedRules }),
+    lists,
     login,
     clusters,
     resolver,
@@ -191,14 +191,19 @@ async function startSsh(config: Config, log: Logger, entrance: Entrance, audit: 
   })
 }
 
-function readyChecks(clusters: ReadonlyMap<string, Cluster>, auditTrouble: () => string | undefined, isDraining: () => boolean): ReadyCheck[] {
+function readyChecks(
+  clusters: ReadonlyMap<string, Cluster>,
+  auditTrouble: () => string | undefined,
+  isDraining: () => boolean,
+  more: readonly ReadyCheck[],
+): ReadyCheck[] {
   const inventories = [...clusters].map(
     ([name, { inventory }]): ReadyCheck => ({
       name: `cluster ${name}`,
       check: (signal) => inventory.ready(signal).then(() => undefined),
     }),
   )
-  return [{ name: 'drain', check: () => (isDraining() ? 'draining' : undefined) }, { name: 'audit', check: auditTrouble }, ...inventories]
+  return [{ name: 'drain', check: () => (isDraining() ? 'draining' : undefined) }, { name: 'audit', check: auditTrouble }, ...inventories, ...more]
 }
 
 function staleSeconds(sinceMs: number | undefined): number {

@@ -12,7 +12,7 @@ import type { ApiParts } from '../http/api-parts.js'
 import { Authenticator } from '../http/authenticate.js'
 import { consoleRoutes } from '../http/console-routes.js'
 import { securityHeaders } from '../http/headers.js'
-import { healthRoutes, metricsRoute, type ReadyCheck, runChecks } from '../http/health.js'
+import { healthRoutes, isReady, metricsRoute, type ReadyCheck, runChecks } from '../http/health.js'
 import { liveViews } from '../http/live.js'
 import { Refusals } from '../http/refusals.js'
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../http/server.js'
@@ -36,7 +36,7 @@ import { evidencePacks } from './evidence-pack.js'
 import { execDoors } from './exec-doors.js'
 import type { RuleBook } from './rules.js'
 import { freshSearch } from './search.js'
-import type { SharedRules } from './shared-rules.js'
+import type { SharedLists } from './shared-lists.js'
 import type { BuiltStages } from './stages.js'
 
 export type Route = HttpServerOptions['routes'][number]
@@ -51,8 +51,8 @@ export interface HttpSide {
   /** The index; asked for what has rested until now. */
   readonly search: Search
   readonly book: RuleBook
-  /** Present when rules live in Redis: the way to change them. */
-  readonly sharedRules?: SharedRules
+  /** Those that live in Redis: the way to change them. */
+  readonly lists: Pick<SharedLists, 'rules' | 'users'>
   readonly login: Login
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly resolver: TargetResolver
@@ -127,6 +127,7 @@ function apiParts(side: HttpSide, own: Pick<ApiParts, 'auth' | 'tokens' | 'refus
     evidence: evidencePacks({ dataDir: config.dataDir, publicKey, search, query: (filter, signal) => audit.query(filter, signal) }),
     health: () => healthOf(side, startedAt),
     approvals: side.approvals,
+    lists: side.lists,
     log: side.log,
   }
 }
@@ -182,7 +183,7 @@ async function healthOf(side: HttpSide, startedAt: Date): Promise<Health> {
   return {
     version: await version(),
     startedAt: startedAt.toISOString(),
-    ready: checks.every(({ ok }) => ok),
+    ready: isReady(checks),
     checks: checks.map((check) => ({ ...check })),
     draining: side.isDraining(),
     sessions: side.registry.size,

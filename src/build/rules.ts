@@ -77,8 +77,6 @@ export interface ReloadParts {
   readonly registry: SessionRegistry
   readonly audit: Pick<AuditSink, 'write'>
   readonly log: Logger
-  /** Rules come from elsewhere (Redis): changes of the rules file are left alone. */
-  readonly onlyUsers?: boolean
 }
 
 /** Follows the files of users and rules. */
@@ -123,7 +121,10 @@ export class RuleReload {
     const found = await hashes(this.#files)
     const tried = JSON.stringify(found)
     if (tried === this.#lastTried) return
-    const changed = (Object.keys(found) as PartName[]).filter((part) => found[part] !== this.#inForce[part] && !(part === 'rules' && this.#parts.onlyUsers))
+    const { ruleStore, userStore } = this.#parts.config
+    // what lives in Redis changes there
+    const isHere = { rules: ruleStore === undefined, users: userStore === undefined }
+    const changed = (Object.keys(found) as PartName[]).filter((part) => found[part] !== this.#inForce[part] && isHere[part])
     if (changed.length === 0) {
       // back to what is in force
       this.#lastTried = tried

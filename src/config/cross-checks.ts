@@ -17,6 +17,8 @@ export interface Parts {
   /** All names that stand in the file, also of clusters with mistakes: a rule for one of these is no slip of the pen. */
   readonly clusterNames: readonly string[]
   readonly users: readonly Located<User>[]
+  /** In Redis are others, or will be: who is not among `users` is no slip of the pen. */
+  readonly areUsersElsewhere: boolean
   readonly rules: readonly Located<Rule>[]
 }
 
@@ -73,7 +75,17 @@ function staysHere(agent: AgentConfig): boolean {
   return hosts.length > 0 && hosts.every(isLoopback)
 }
 
-function checkRule({ value: rule, document, path }: Located<Rule>, { users, clusterNames }: Parts, findings: Findings): void {
+function checkRule(located: Located<Rule>, parts: Parts, findings: Findings): void {
+  const { value: rule, document, path } = located
+  const { clusterNames } = parts
+  if (!parts.areUsersElsewhere) checkPeople(located, parts, findings)
+  for (const [i, { cluster }] of rule.where.entries()) {
+    if (!clusterNames.some(compileGlobs(cluster)))
+      findings.warning(document, [...path, 'where', i, 'cluster'], `matches none of the clusters ${clusterNames.join(', ')}`)
+  }
+  checkFileRule(located, findings)
+}
+function checkPeople({ value: rule, document, path }: Located<Rule>, { users }: Parts, findings: Findings): void {
   const names = new Set(users.map(({ value }) => value.name))
   const groups = new Set(users.flatMap(({ value }) => value.groups))
   for (const [i, user] of rule.users.entries()) {
@@ -82,11 +94,6 @@ function checkRule({ value: rule, document, path }: Located<Rule>, { users, clus
   for (const [i, group] of rule.groups.entries()) {
     if (!groups.has(group)) findings.warning(document, [...path, 'who', 'groups', i], `names "${group}", a group that no user is in`)
   }
-  for (const [i, { cluster }] of rule.where.entries()) {
-    if (!clusterNames.some(compileGlobs(cluster)))
-      findings.warning(document, [...path, 'where', i, 'cluster'], `matches none of the clusters ${clusterNames.join(', ')}`)
-  }
-  checkFileRule({ value: rule, document, path }, findings)
 }
 function checkFileRule({ value: { files, commands }, document, path }: Located<Rule>, findings: Findings): void {
   if (!files && commands?.mode === 'allow') findings.warning(document, path, 'lists the commands it allows and has no "files": transfers are refused')

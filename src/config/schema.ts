@@ -55,8 +55,8 @@ const onFailure = z.enum(['refuse', 'continue']).default('refuse')
 
 /** What ioredis takes; a password in it is fine, and one more reason to keep the file to oneself. */
 export const redisUrl = z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d{1,3})?|unix:\/\/\/\S+)$/, 'must be redis://HOST:PORT/DB, rediss://… or unix:///PATH')
-/** `rules: {redis: URL, seed: FILE or a list}`; the seed is read like any other rules. */
-export const ruleStoreSchema = z.strictObject({ redis: redisUrl, seed: z.union([z.string(), z.array(z.unknown())]).exactOptional() })
+/** `rules: {redis: URL, seed: FILE or a list}`, and `users` alike; the seed is read like any other list. */
+export const listStoreSchema = z.strictObject({ redis: redisUrl, seed: z.union([z.string(), z.array(z.unknown())]).exactOptional() })
 const auditStore = z.discriminatedUnion(
   'type',
   [

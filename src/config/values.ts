@@ -25,7 +25,9 @@ export interface Config {
   readonly users: readonly User[]
   readonly rules: readonly Rule[]
   /** Present: rules live in Redis, and `rules` are what an empty one is filled with. */
-  readonly ruleStore?: RuleStoreConfig
+  readonly ruleStore?: ListStoreConfig
+  /** The same for users. */
+  readonly userStore?: ListStoreConfig
   /** How long SIGTERM waits for running sessions. Default 30 s. */
   readonly drainTimeoutMs: number
   /** Default "info". */
@@ -133,10 +135,10 @@ export interface PodCacheConfig {
   readonly maxEvents: number
 }
 
-export interface RuleStoreConfig {
+export interface ListStoreConfig {
   /** redis://, rediss:// or unix:// */
   readonly redis: string
-  /** `rules` as they were written. */
+  /** `rules` or `users` as they were written. */
   readonly seed: readonly unknown[]
 }
 

@@ -36,6 +36,7 @@ export const ERRORS = {
   LIMIT_EXCEEDED: { exit: 255, http: 429, text: 'a limit was reached' },
   CONFIG_INVALID: { exit: 1, http: 500, text: 'the configuration has mistakes' },
   BAD_REQUEST: { exit: 255, http: 400, text: 'the request is not valid' },
+  CONFLICT: { exit: 255, http: 412, text: 'somebody else has changed it meanwhile' },
   NOT_FOUND: { exit: 255, http: 404, text: 'not found' },
   INTERNAL: { exit: 255, http: 500, text: 'internal error' },
 } as const satisfies Record<string, ErrorRow>

@@ -7,11 +7,13 @@ import type { AuditSearch, AuditSink, EventFilter, Identity, Login, Policy, Role
 import type { Approvals } from '../session/approvals.js'
 import type { SessionRegistry } from '../session/registry.js'
 import type { Health } from '../wire/api/health.js'
+import type { ListMistake } from '../wire/api/lists.js'
 import type { Access, JsonAnswer, Operation } from '../wire/api/operation.js'
 import type { OPERATIONS, OperationName } from '../wire/api/operations.js'
 import type { RuleItem } from '../wire/api/rules.js'
 import type { ClusterItem, NodeItem } from '../wire/api/targets.js'
 import type { UserItem } from '../wire/api/users.js'
+import type { CastPlace } from '../wire/tape-part.js'
 import type { Authenticator, Bearer, TokenDesk } from './authenticate.js'
 import type { Refusals } from './refusals.js'
 
@@ -39,13 +41,42 @@ export interface ApiParts {
     open(session: string): Promise<Readable>
     /** From a second on: header, the screen as it was, what follows. */
     seek(session: string, seconds: number): Promise<Readable>
+    /** Some of it, with a header that says what follows. */
+    part(session: string, place: CastPlace, limit: number): Promise<Buffer>
+    /** Where commands begin in it. */
+    marks(session: string): Promise<readonly { readonly seconds: number; readonly seq?: number }[]>
   }
   readonly audience: { join(session: string): Readable; watchers(session: string): number }
   /** The pack of a session that is over, as a tar. @throws OpsError NOT_FOUND */
   readonly evidence: (session: string) => Promise<Readable>
   readonly health: () => Promise<Health>
   readonly approvals: Pick<Approvals, 'list' | 'decide' | 'mayDecide'>
+  /** Lists that live in Redis; absent: the gateway has its own in files. */
+  readonly lists: { readonly rules?: SharedListDoor; readonly users?: SharedListDoor }
   readonly log: Logger
+}
+
+/** A list that several gateways share; build/shared-list.ts. */
+export interface SharedListDoor {
+  /** In the form of the file. */
+  readonly current: { readonly version: number; readonly list: readonly unknown[] }
+  readonly trouble: string | undefined
+  check(list: readonly unknown[]): readonly ListMistake[]
+  /** @throws OpsError CONFIG_INVALID, CONFLICT, AUDIT_UNAVAILABLE, TARGET_UNREACHABLE; all others here too */
+  change(
+    identity: Identity,
+    edit: (list: readonly unknown[]) => readonly unknown[],
+    expected: number | 'any',
+  ): Promise<{ readonly version: number; readonly list: readonly unknown[] }>
+  put(
+    identity: Identity,
+    entry: unknown,
+    how: { readonly before?: string; readonly expected: number | 'any' },
+  ): Promise<{ readonly version: number; readonly list: readonly unknown[] }>
+  /** @throws OpsError NOT_FOUND */
+  remove(identity: Identity, name: string, expected: number | 'any'): Promise<{ readonly version: number; readonly list: readonly unknown[] }>
+  /** @throws OpsError NOT_FOUND */
+  find(name: string): unknown
 }
 
 type Output<S> = [S] extends [z.ZodType] ? z.output<S> : undefined

@@ -15,6 +15,7 @@ import type { Bearer } from './authenticate.js'
 import { peerOf, requestText } from './authenticate.js'
 import { commandHandlers } from './command-routes.js'
 import { factHandlers } from './fact-routes.js'
+import { listHandlers } from './list-routes.js'
 import { loginHandlers } from './login-routes.js'
 import { pageOfOperation } from './openapi-elsewhere.js'
 import { recordingHandlers } from './recording-routes.js'
@@ -52,6 +53,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
     ...auditHandlers(parts, followers),
     ...factHandlers(parts),
     ...approvalHandlers(parts),
+    ...listHandlers(parts),
   }
   return (app) => {
     void app.register(async (api) => {
@@ -92,7 +94,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
         api.route({
           method: operation.method,
           url: operation.path.replace(/\{(\w+)\}/g, ':$1'),
-          bodyLimit: MAX_BODY_BYTES,
+          bodyLimit: operation.maxBodyBytes ?? MAX_BODY_BYTES,
           schema: schemaOf(name, operation),
           ...(operation.access === 'anyone' && { config: { rateLimit: { max: logins, timeWindow: MINUTE_MS } } }),
           // who asks is known before the body is read: nobody learns the shape of a request without a login

@@ -11,7 +11,7 @@ export function factHandlers(parts: ApiParts): Required<Pick<Handlers, 'listRule
     listUsers: () => ({ items: [...users()] }),
     health: () => parts.health(),
     testRules: async ({ body, identity, request }) => {
-      const asked = askedIdentity(parts, identity, body.user)
+      const asked = askedIdentity(parts, identity, body)
       const target = await targetOf(resolver, body.target, identity, AbortSignal.timeout(10_000))
       request.log.debug({ target: targetText(target) }, 'rules.test')
       const { door } = body
@@ -26,13 +26,18 @@ export function factHandlers(parts: ApiParts): Required<Pick<Handlers, 'listRule
 }
 
 /** @throws OpsError POLICY_REFUSED, NOT_FOUND */
-function askedIdentity({ identityOf }: Pick<ApiParts, 'identityOf'>, identity: Identity, user: string | undefined): Identity {
-  if (user === undefined || user === identity.user) return identity
+function askedIdentity(
+  { identityOf }: Pick<ApiParts, 'identityOf'>,
+  identity: Identity,
+  { user, from: host }: { readonly user?: string | undefined; readonly from?: string | undefined },
+): Identity {
+  const from = host === undefined ? identity.from : { host, port: 0 }
+  if (user === undefined || user === identity.user) return { ...identity, from }
   if (!mayCall(identity, 'auditor'))
     throw new OpsError('POLICY_REFUSED', `${identity.user} asked about "${user}"`, { detail: 'you may ask about yourself only' })
   const asked = identityOf(user)
   if (!asked) throw new OpsError('NOT_FOUND', `no user "${user}"`, { detail: 'no such user' })
-  return asked
+  return { ...asked, from }
 }
 
 /** By its printed name, or as an address; among what the asker sees. @throws OpsError TARGET_UNKNOWN and its like */

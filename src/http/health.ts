@@ -6,20 +6,22 @@ import type { Registry } from 'prom-client'
 export interface ReadyCheck {
   readonly name: string
   readonly check: (signal: AbortSignal) => Promise<string | undefined> | string | undefined
+  /** Told and no more: sessions can be served nevertheless, and one store that is away must not take every gateway out. */
+  readonly isAdvice?: boolean
 }
 
 /** A probe asks every few seconds; a check that hangs is a failed one. */
 const CHECK_LIMIT_MS = 2000
 
-/** `ready` when every check passes; while draining a load balancer must look elsewhere. */
+/** `ready` when every check passes, `degraded` when only advice fails; while draining a load balancer must look elsewhere. */
 export function healthRoutes(checks: readonly ReadyCheck[]): (app: FastifyInstance) => void {
   return (app) => {
     app.get('/healthz', () => ({ status: 'ok' }))
     app.get('/readyz', async (_request, reply) => {
       const results = await runChecks(checks)
-      const failing = results.filter((result) => result.reason !== undefined)
-      reply.code(failing.length === 0 ? 200 : 503)
-      return { status: failing.length === 0 ? 'ready' : 'not ready', checks: results }
+      const ready = isReady(results)
+      reply.code(ready ? 200 : 503)
+      return { status: !ready ? 'not ready' : results.every(({ ok }) => ok) ? 'ready' : 'degraded', checks: results }
     })
   }
 }
@@ -28,6 +30,12 @@ export interface CheckResult {
   readonly name: string
   readonly ok: boolean
   readonly reason?: string
+  /** Sessions are served nevertheless. */
+  readonly advice?: true
+}
+
+export function isReady(results: readonly CheckResult[]): boolean {
+  return results.every(({ ok, advice }) => ok || advice)
 }
 
 /** Every check at once, each within 2 s. */
@@ -35,9 +43,9 @@ export function runChecks(checks: readonly ReadyCheck[]): Promise<CheckResult[]>
   return Promise.all(checks.map(answer))
 }
 
-async function answer({ name, check }: ReadyCheck): Promise<CheckResult> {
+async function answer({ name, check, isAdvice }: ReadyCheck): Promise<CheckResult> {
   const reason = await explained(check)
-  return reason === undefined ? { name, ok: true } : { name, ok: false, reason }
+  return reason === undefined ? { name, ok: true } : { name, ok: false, reason, ...(isAdvice && { advice: true }) }
 }
 
 async function explained(check: ReadyCheck['check']): Promise<string | undefined> {

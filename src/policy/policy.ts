@@ -1,5 +1,5 @@
 /**
- * The one decision of every door. Rules are asked in the order of the file; a rule matches when *who*, *where* and the
+ * The one decision of every door. Rules are asked in the order of the file; a rule matches when *who*, *from*, *where* and the
  * *door* all match, and the first that matches decides alone, whatever a later one says. A rule for the same person and
  * place that does not list the door is passed over, so "ssh only" and "sftp only" may be two rules. Nothing matches: no.
  *
@@ -22,6 +22,7 @@ import {
   targetText,
   type Verdict,
 } from '../core/types.js'
+import { type AddressList, compileAddresses } from './addresses.js'
 import { compileGlobs, type Glob } from './globs.js'
 import type { Place, Rule } from './rules.js'
 import { compileFileRule, effectiveFiles, type TransferQuestion, type VetTransfer } from './transfers.js'
@@ -48,6 +49,8 @@ interface CompiledRule {
   readonly rule: Rule
   readonly users: ReadonlySet<string>
   readonly groups: ReadonlySet<string>
+  /** Absent: from anywhere. */
+  readonly from: AddressList | undefined
   readonly doors: ReadonlySet<Door>
   readonly places: readonly CompiledPlace[]
   /** Absent: every transfer is allowed. */
@@ -105,6 +108,7 @@ function compileRule(rule: Rule): CompiledRule {
     rule,
     users: new Set(rule.users),
     groups: new Set(rule.groups),
+    from: rule.from && compileAddresses(rule.from),
     doors: new Set(rule.doors),
     places: rule.where.map(compilePlace),
     vetTransfer: files && compileFileRule(files),
@@ -121,6 +125,7 @@ function compilePlace(place: Place): CompiledPlace {
 }
 
 function isFor(rule: CompiledRule, identity: Identity): boolean {
+  if (rule.from && !rule.from(identity.from.host)) return false
   return rule.users.has('*') || rule.users.has(identity.user) || identity.groups.some((group) => rule.groups.has(group))
 }
 function candidates(personal: PersonalRules, { cluster, namespace }: Target): readonly Candidate[] {

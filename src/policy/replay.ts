@@ -113,18 +113,20 @@ function drafted(draft: readonly Rule[], { groups, labels }: ReplayOptions): (ev
   const asksLabels = draft.some(({ where }) => where.some((place) => Object.keys(place.labels).length > 0))
   const single = new Map(draft.map((rule) => [rule.name, createPolicy([withoutLabels(rule)], vetLine)]))
   const identities = new Map<string, Identity>()
-  const identityOf = (user: string): Identity | undefined => {
-    const known = identities.get(user)
+  const identityOf = (user: string, from = ''): Identity | undefined => {
+    const host = from.replace(/:\d+$/, '')
+    const key = `${user} ${host}`
+    const known = identities.get(key)
     if (known) return known
     const names = groups(user)
     if (!names) return undefined
-    const identity: Identity = { user, groups: names, roles: ['user'], method: 'token', from: { host: '', port: 0 } }
-    identities.set(user, identity)
+    const identity: Identity = { user, groups: names, roles: ['user'], method: 'token', from: { host, port: 0 } }
+    identities.set(key, identity)
     return identity
   }
   return (event) => {
-    const { user, target, line, door, cwd = '/' } = event
-    const identity = user === undefined ? undefined : identityOf(user)
+    const { user, from, target, line, door, cwd = '/' } = event
+    const identity = user === undefined ? undefined : identityOf(user, from)
     if (!identity || !target || line === undefined || door === undefined) return []
     const found = labels?.(target)
     const policy: Policy | undefined = found || !asksLabels ? whole : single.get(event.rule ?? '')

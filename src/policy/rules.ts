@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { Approvers, CommandRule, Dialect, FileRule, FileType, Role, ShellName } from '../core/types.js'
 import { DOORS, type Door } from '../core/types.js'
 import { parseDuration, parseSize } from '../core/units.js'
+import { addressMistake } from './addresses.js'
 
 /** Who may do what, where, and through which doors. First match wins, no match refuses. */
 export interface Rule {
@@ -14,9 +15,11 @@ export interface Rule {
   /** Exact user names; the single "*" means every user. */
   readonly users: readonly string[]
   readonly groups: readonly string[]
+  /** Addresses and networks from which people must come; absent: from anywhere. From elsewhere the rule is passed over. */
+  readonly from?: readonly string[]
   /** The rule holds in any of these places. */
   readonly where: readonly Place[]
-  /** Every door when the file does not say. */
+  /** Every door when the file does not say; but under a list of allowed commands `logs` only where it is named, as with files. */
   readonly doors: readonly Door[]
   /** Present: shells of this rule are guarded and every line is judged. */
   readonly commands?: CommandRule
@@ -210,22 +213,33 @@ const who = z
   .strictObject({ users: names, groups: names })
   .refine((value) => [value.users, value.groups].flat().some(Boolean), { ...anyMap, error: 'must name users or groups: users: ["*"] means everyone' })
 
+const address = z.string().superRefine((text, context) => {
+  const message = addressMistake(text)
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
+})
+
 /** One rule of a rules file. */
 export const ruleSchema = z
   .strictObject({
     name: shownText(100),
     who,
+    from: z.array(address).min(1, 'must not be empty: leave the key out to let people come from anywhere').exactOptional(),
     where: z.array(place).min(1, 'must name at least one place'),
-    doors: z
-      .array(z.enum(DOORS))
-      .min(1, 'must name at least one door')
-      .default([...DOORS]),
+    doors: z.array(z.enum(DOORS)).min(1, 'must name at least one door').exactOptional(),
     commands: commands.exactOptional(),
     examples: examples.exactOptional(),
     files: files.exactOptional(),
     message: shownText(500).exactOptional(),
   })
-  .transform(({ who: { users, groups }, ...rest }): Rule => ({ ...rest, users: users ?? [], groups: groups ?? [] }))
+  .transform(
+    ({ who: { users, groups }, doors, ...rest }): Rule => ({
+      ...rest,
+      users: users ?? [],
+      groups: groups ?? [],
+      // what programs write may hold anything: somebody who may run only what is listed reads it only where that is said
+      doors: doors ?? DOORS.filter((door) => door !== 'logs' || rest.commands?.mode !== 'allow'),
+    }),
+  )
 
 /**
  * Reads rules that are data already (the demo's, a test's).

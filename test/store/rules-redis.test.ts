@@ -3,16 +3,18 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { RuleBook } from '../../src/build/rules.js'
-import { SharedRules } from '../../src/build/shared-rules.js'
+import { SharedList } from '../../src/build/shared-list.js'
+import { ruleList } from '../../src/build/shared-rules.js'
 import { OpsError } from '../../src/core/errors.js'
 import { silentLogger } from '../../src/core/log.js'
 import type { AuditEvent, Identity, StoredEvent, Target } from '../../src/core/types.js'
 import { SessionRegistry } from '../../src/session/registry.js'
-import { RULES_KEYS } from '../../src/store/rules-redis.js'
+import { listKeys } from '../../src/store/list-redis.js'
 import { needs } from '../support/need.js'
 import { redisServer } from '../support/redis-server.js'
 import { tempDir } from '../support/temp-dir.js'
 
+const RULES_KEYS = listKeys('rules')
 const BOB: Identity = { user: 'bob', groups: [], roles: ['user'], method: 'publickey', from: { host: '192.0.2.1', port: 1 } }
 const ANN: Identity = { ...BOB, user: 'ann', roles: ['user', 'admin'] }
 const WEB: Target = { cluster: 'a', namespace: 'shop', pod: 'web-0', container: 'web', uid: 'u', node: 'n', containerId: 'docker://1', labels: {} }
@@ -29,7 +31,7 @@ async function gateway(t: TestContext, url: string, dataDir: string, seed: reado
       return event as StoredEvent
     },
   }
-  const shared = await SharedRules.start({ url, book, registry: new SessionRegistry(), audit, log: silentLogger, dataDir }, seed)
+  const shared = await SharedList.start(ruleList(book, new SessionRegistry()), { url, audit, log: silentLogger, dataDir }, seed)
   t.after(() => shared.close())
   const allows = (line: string): boolean => book.policy.decide({ kind: 'run', identity: BOB, target: WEB, door: 'exec', line, dialect: 'bash', cwd: '/' }).allow
   const next = (): Promise<void> =>
@@ -61,9 +63,9 @@ describe('rules in Redis', { skip: needs.program('redis-server'), timeout: 120_0
   test('rules are added, put before others and removed by name', async (t) => {
     const { url } = await redisServer(t)
     const { shared } = await gateway(t, url, await tempDir(t), [rule('b', ['rm'])])
-    await shared.put(ANN, rule('a', ['x']), 'b')
+    await shared.put(ANN, rule('a', ['x']), { before: 'b' })
     await shared.put(ANN, rule('c', ['x']))
-    const names = () => shared.current.rules.map((each) => (each as { name: string }).name)
+    const names = () => shared.current.list.map((each) => (each as { name: string }).name)
     assert.deepEqual(names(), ['a', 'b', 'c'])
     await shared.remove(ANN, 'b')
     assert.deepEqual(names(), ['a', 'c'])
@@ -90,7 +92,7 @@ describe('rules in Redis', { skip: needs.program('redis-server'), timeout: 120_0
     const server = await redisServer(t)
     const { shared } = await gateway(t, server.url, await tempDir(t), [rule('r', ['rm'])])
     await server.command('HSET', RULES_KEYS.document, 'version', '9')
-    await assert.rejects(shared.put(ANN, rule('r', ['dd'])), code('BAD_REQUEST'))
+    await assert.rejects(shared.put(ANN, rule('r', ['dd'])), code('CONFLICT'))
     await shared.look()
     await shared.put(ANN, rule('r', ['dd']))
     assert.equal(shared.current.version, 10)

@@ -25,7 +25,7 @@ export type Answer<T = unknown> = JsonAnswer<T> | StreamAnswer | SocketAnswer
 
 export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType, A extends Answer = Answer> {
   readonly topic: string
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** OpenAPI's form: /api/v1/sessions/{id}. */
   readonly path: `/api/v1/${string}`
   readonly access: Access
@@ -33,6 +33,8 @@ export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType 
   readonly params?: P
   readonly query?: Q
   readonly body?: B
+  /** Largest body; 256 KiB. */
+  readonly maxBodyBytes?: number
   readonly answer: A
   /** Shares the route of another operation, which tells the two apart by the query; no route and no page of its own. */
   readonly variantOf?: string

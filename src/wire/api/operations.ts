@@ -3,6 +3,7 @@ import { approvalOperations } from './approvals.js'
 import { auditOperations } from './audit.js'
 import { execOperations } from './exec.js'
 import { healthOperations } from './health.js'
+import { listOperations } from './lists.js'
 import { loginOperations } from './login.js'
 import { resourceManagerOperations } from './resource-manager.js'
 import { ruleOperations } from './rules.js'
@@ -16,6 +17,7 @@ export const OPERATIONS = {
   ...sessionOperations,
   ...auditOperations,
   ...ruleOperations,
+  ...listOperations,
   ...userOperations,
   ...healthOperations,
   ...approvalOperations,

@@ -11,6 +11,7 @@ export const ruleItem = z.looseObject({
   name: z.string(),
   users: z.array(z.string()),
   groups: z.array(z.string()),
+  from: z.array(z.string()).optional().describe('Addresses and networks from which people must come'),
   where: z.array(z.looseObject({ cluster: globs, namespace: globs, pod: globs, container: globs, labels: z.record(z.string(), globs) })),
   doors: z.array(doorSchema),
   commands: z
@@ -25,6 +26,7 @@ export type RuleItem = z.output<typeof ruleItem>
 export const testBody = z.strictObject({
   user: z.string().min(1).max(256).optional().describe('Default: you. Others may be asked about by auditors'),
   target: z.string().min(1).max(1024).describe('POD[.NAMESPACE[.CLUSTER]][+CONTAINER] or cluster/namespace/pod/container'),
+  from: z.union([z.ipv4(), z.ipv6()]).optional().describe('As if coming from this address. Default: yours'),
   door: doorSchema.default('shell'),
   line: z.string().max(131072).optional().describe('A command line; without it the question is whether the door opens'),
   cwd: z.string().startsWith('/').max(4096).default('/'),
