@@ -175,6 +175,23 @@ export class DockerApi {
     }
   }
 
+  /** A GET that is answered with JSON. @throws OpsError TARGET_GONE, TARGET_UNREACHABLE */
+  get(path: string, what: string, signal: AbortSignal): Promise<unknown> {
+    return this.#call('GET', path, what, signal)
+  }
+
+  /** A GET that is answered with a stream, which belongs to the caller. @throws OpsError TARGET_GONE, NOT_FOUND (the daemon cannot do it), TARGET_UNREACHABLE */
+  async stream(path: string, what: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const { response } = await this.#send('GET', path, signal).catch((error: Error) => {
+      if (signal.aborted) throw abortReason(signal)
+      throw new OpsError('TARGET_UNREACHABLE', `Cannot ${what} through "${this.#socketPath}": ${error.message}`, { cause: error })
+    })
+    const status = response.statusCode ?? 0
+    if (status === 200) return response
+    const code = status === 501 ? 'NOT_FOUND' : (MEANING[status] ?? 'TARGET_UNREACHABLE')
+    throw new OpsError(code, `Cannot ${what}: docker answered ${status}: ${await readMessage(response)}`)
+  }
+
   close(): void {
     this.#agent.destroy()
   }

@@ -27,7 +27,7 @@ const SIZE_LIMIT_MS = 200
  * @param release lets the connection's socket end; called once nothing of the program is left
  */
 export async function runExec(
-  runtime: AgentRuntime,
+  runtime: Pick<AgentRuntime, 'exec' | 'startsAtOnce'>,
   plan: ExecPlan,
   connection: SpdyConnection,
   release: () => void,
@@ -66,7 +66,7 @@ export async function runExec(
 }
 
 async function start(
-  runtime: AgentRuntime,
+  runtime: Pick<AgentRuntime, 'exec' | 'startsAtOnce'>,
   { containerId, request, lanes }: ExecPlan,
   accepting: Promise<ExecLanes>,
   signal: AbortSignal,

@@ -6,6 +6,7 @@ import { toOpsError } from '../src/core/errors.js'
 import { createLogger, type Logger } from '../src/core/log.js'
 import { type AgentConfig, loadAgentConfig } from './config.js'
 import { DockerRuntime } from './docker.js'
+import { DockerObserver } from './docker-observer.js'
 import type { AgentListen } from './listener.js'
 import { type RunningAgent, startAgent } from './server.js'
 
@@ -32,8 +33,9 @@ await program.parseAsync()
 async function run(config: AgentConfig): Promise<void> {
   const log = createLogger(config.logLevel).child({ node: config.node })
   const runtime = new DockerRuntime({ docker: config.docker, log })
+  const observer = new DockerObserver(config.docker)
   const { listen, auth, maxExecs } = config
-  const agent = await startAgent({ listen, runtime, log, maxExecs, ...(auth ? { auth } : {}) }).catch(async (error: unknown) => {
+  const agent = await startAgent({ listen, runtime, observer, log, maxExecs, ...(auth ? { auth } : {}) }).catch(async (error: unknown) => {
     await runtime.close()
     throw error
   })
@@ -42,6 +44,7 @@ async function run(config: AgentConfig): Promise<void> {
   await untilStopped(agent, config.drainTimeoutMs, log)
   await agent.close()
   await runtime.close()
+  observer.close()
   log.info({}, 'agent.stop')
 }
 

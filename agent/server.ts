@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { OpsError, toOpsError } from '../src/core/errors.js'
 import { escapePeerText, type Logger } from '../src/core/log.js'
-import type { NodeContainer } from '../src/core/types.js'
+import type { ContainerUsage, NodeContainer, RemoteProcess } from '../src/core/types.js'
 import type { SpdyConnection } from '../src/wire/spdy/connection.js'
 import { refusalBody } from '../src/wire/spdy/refusal.js'
 import { AGENT_HEADER, upgradeServer } from '../src/wire/spdy/upgrade-server.js'
@@ -15,6 +15,7 @@ import { runFiles } from './files/run-files.js'
 import type { FileSession } from './files/start-files.js'
 import { holdEnd } from './held-end.js'
 import { type AgentAuth, type AgentListen, createListener, gatewayOf, listenOn } from './listener.js'
+import { type AskedLogs, isLogsPath, parseLogs } from './logs-request.js'
 
 export interface AgentOptions {
   /** Port 0 takes any free one. */
@@ -25,6 +26,11 @@ export interface AgentOptions {
     files?(containerId: string, signal: AbortSignal): Promise<FileSession>
     /** One container; asks again before it says that there is none. */
     find?(matches: (one: NodeContainer) => boolean, signal: AbortSignal): Promise<NodeContainer | undefined>
+  }
+  /** What is known of containers beside their programs; absent: neither logs nor what they use. Not closed with the agent. */
+  readonly observer?: {
+    logsOf(asked: AskedLogs, signal: AbortSignal): Promise<RemoteProcess>
+    usage(signal: AbortSignal): Promise<ReadonlyMap<string, ContainerUsage>>
   }
   /** Without it only loopback and unix sockets are taken. */
   readonly auth?: AgentAuth
@@ -59,6 +65,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   return agent
 }
 
+type Asked = AskedExec | AskedFiles | AskedLogs
+/** A log has no input. */
+const LOG_LANES = { stdin: false, stdout: true, stderr: true, tty: false }
+
 interface Answered {
   readonly connection: SpdyConnection
   readonly release: () => void
@@ -87,6 +97,7 @@ class Agent implements RunningAgent {
     this.#routes = {
       '/healthz': (_request, signal) => this.#health(signal),
       '/pods': async (_request, signal) => ({ type: 'application/json', body: JSON.stringify(await options.runtime.containers(signal)) }),
+      '/usage': (_request, signal) => this.#usage(signal),
     }
     // Every exec is a connection; gateways keep a few more in reserve.
     server.maxConnections = this.#maxExecs * 2 + 200
@@ -156,6 +167,13 @@ class Agent implements RunningAgent {
     return { type: 'text/plain', body: 'ok\n' }
   }
 
+  async #usage(signal: AbortSignal): Promise<{ type: string; body: string }> {
+    const { observer, runtime } = this.#options
+    if (!observer) throw new OpsError('NOT_FOUND', 'This agent does not know what its containers use')
+    const used = [...(await observer.usage(signal))].map(([id, usage]) => [`${runtime.scheme}://${id}`, usage] as const)
+    return { type: 'application/json', body: JSON.stringify({ containers: Object.fromEntries(used) }) }
+  }
+
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const from = request.socket.remoteAddress
     const onError = () => socket.destroy()
@@ -169,7 +187,7 @@ class Agent implements RunningAgent {
       const asked = parseUpgrade(request.url ?? '')
       const { namespace, pod, container } = asked
       log = log.child({ gateway, from, target: `${namespace}/${pod}/${container}` })
-      const found = await this.#find(asked)
+      const found = 'logs' in asked ? undefined : await this.#find(asked)
       if (socket.destroyed) throw new OpsError('CLIENT_GONE', 'The caller left')
       const answer = () => {
         const { connection } = upgradeServer(request, socket, head)
@@ -177,7 +195,7 @@ class Agent implements RunningAgent {
         socket.off('error', onError)
         return { connection, release }
       }
-      const running = 'request' in asked ? this.#exec(asked, found, answer, log) : this.#files(found, socket, answer, log)
+      const running = this.#serve(asked, found, socket, answer, log)
       const over = running.catch(() => {}) // told below; whoever waits for all wants to know only that it is over
       this.#running.add(over)
       await running.finally(() => this.#running.delete(over))
@@ -186,6 +204,23 @@ class Agent implements RunningAgent {
       log.warn({ from, status: statusOf(error), code: error.code, reason: error.message }, 'exec.refused')
       refuse(socket, error)
     }
+  }
+
+  #serve(asked: Asked, found: NodeContainer | undefined, socket: Duplex, answer: () => Answered, log: Logger): Promise<void> {
+    if ('logs' in asked) return this.#logs(asked, answer, log)
+    if (!found) throw new OpsError('INTERNAL', 'No container was looked for')
+    return 'request' in asked ? this.#exec(asked, found, answer, log) : this.#files(found, socket, answer, log)
+  }
+
+  /** A log is a process that writes it; it may be of a container that runs no more. */
+  async #logs(asked: AskedLogs, answer: () => Answered, log: Logger): Promise<void> {
+    const { observer } = this.#options
+    if (!observer)
+      throw new OpsError('NOT_FOUND', 'This agent keeps no logs', { detail: 'no logs are kept there: programs of local demo pods write to nobody' })
+    const { connection, release } = answer()
+    log.info({ container: asked.containerId, ...asked.logs }, 'logs.start')
+    const plan = { containerId: asked.containerId, request: { argv: [], env: {} }, lanes: LOG_LANES }
+    await runExec({ exec: (_id, _request, signal) => observer.logsOf(asked, signal) }, plan, connection, release, this.#stop.signal, log)
   }
 
   async #exec(asked: AskedExec, found: NodeContainer, answer: () => Answered, log: Logger): Promise<void> {
@@ -231,10 +266,11 @@ class Agent implements RunningAgent {
 }
 
 /** @throws OpsError NOT_FOUND, BAD_REQUEST */
-function parseUpgrade(url: string): AskedExec | AskedFiles {
+function parseUpgrade(url: string): Asked {
+  if (isLogsPath(url)) return parseLogs(url)
   if (isFilesPath(url)) return parseFiles(url)
   if (isExecPath(url)) return parseExec(url)
-  throw new OpsError('NOT_FOUND', 'Only /exec/… and /files/… can be upgraded')
+  throw new OpsError('NOT_FOUND', 'Only /exec/…, /files/… and /logs/… can be upgraded')
 }
 
 function statusOf(error: OpsError): number {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { DockerRuntime } from '../../agent/docker.js'
+import { DockerObserver } from '../../agent/docker-observer.js'
 import { LocalRuntime } from '../../agent/local.js'
 import { loadPty } from '../../agent/pty.js'
 import { startAgent } from '../../agent/server.js'
@@ -51,14 +52,15 @@ const PARTS: { readonly [K in ClusterConfig['kind']]: (cluster: Of<K>, config: C
   },
   docker: async (cluster, _config, log) => ({
     inventory: createDockerInventory({ cluster: cluster.name, docker: cluster.docker, log }),
-    executor: new DirectExecutor(new DockerRuntime({ docker: cluster.docker, log })),
+    executor: new DirectExecutor(new DockerRuntime({ docker: cluster.docker, log }), new DockerObserver(cluster.docker)),
   }),
   local: (cluster, config, log) => localParts(cluster, config, log),
 }
 
 async function kubernetesExecutor(cluster: Of<'kubernetes'>, inventory: Inventory, config: Config, log: Logger): Promise<Executor> {
   const common = { clusterName: cluster.name, isCurrent: (target: Target) => inventory.isCurrent(target), log }
-  const apiserver = (): Executor => new KubeExecutor({ ...common, kubeconfig: kubeconfigOf(cluster) })
+  const isKnown = (target: Target): boolean => inventory.find.byUid(target.uid) !== undefined
+  const apiserver = (): Executor => new KubeExecutor({ ...common, isKnown, kubeconfig: kubeconfigOf(cluster) })
   if (cluster.via === 'apiserver' || !cluster.agent) return apiserver()
   const agents = new AgentExecutor({ ...common, ...(await agentTls(config)), ...agentAddresses(cluster.agent, inventory) })
   return cluster.via === 'agent' ? agents : new AutoExecutor({ agent: agents, fallback: apiserver(), log })

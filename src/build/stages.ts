@@ -21,8 +21,8 @@ export interface BuiltStages {
   close(): Promise<void>
 }
 
-/** Doors through which contents of files go: their hashes are in the log, the contents nowhere. */
-const TRANSFERS: readonly Door[] = ['sftp', 'scp', 'rsync']
+/** Doors through which contents of files go (their hashes are in the log, the contents nowhere), or logs that are kept elsewhere. */
+const UNRECORDED: readonly Door[] = ['sftp', 'scp', 'rsync', 'logs']
 
 /**
  * Also closes the recordings that an earlier run left open, and says so in the audit.
@@ -43,7 +43,7 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
     logger: log,
     onFailure,
     audit,
-    records: ({ pty, door }) => pty !== undefined || (execMaxBytes > 0 && !TRANSFERS.includes(door)),
+    records: ({ pty, door }) => pty !== undefined || (execMaxBytes > 0 && !UNRECORDED.includes(door)),
     maxBytes: ({ pty }) => (pty ? maxBytes : execMaxBytes),
   })
   const leave = [audit.onAppend(recorder.note), audit.onAppend(tapes.noted)]

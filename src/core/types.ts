@@ -71,7 +71,7 @@ export function targetText(target: Pick<Target, 'cluster' | 'namespace' | 'pod' 
 // ---------------------------------------------------------------- what is asked
 
 /** The ways in. Every one of them goes through `Policy.decide`. */
-export const DOORS = ['shell', 'exec', 'sftp', 'scp', 'rsync', 'http', 'ws', 'batch'] as const
+export const DOORS = ['shell', 'exec', 'sftp', 'scp', 'rsync', 'http', 'ws', 'batch', 'logs'] as const
 export type Door = (typeof DOORS)[number]
 
 /** Character cells; pixels are 0 when the client does not know them (RFC 4254 s6.2). */
@@ -95,6 +95,48 @@ export interface ExecRequest {
   readonly pty?: PtyRequest
   /** Working directory; the image's own when absent. Executors that cannot set it refuse with BAD_REQUEST. */
   readonly cwd?: string
+}
+
+/** Which part of a container's log is asked for. */
+export interface LogsRequest {
+  /** Go on with what is written until the container ends. */
+  readonly follow: boolean
+  /** Only the last so many lines; all of them when absent. Counted before `filter`. */
+  readonly tail?: number
+  readonly since?: Date
+  /** Each line begins with its time, RFC 3339. */
+  readonly timestamps: boolean
+  /** Of the container before this one: what a crash left. */
+  readonly previous: boolean
+  /** Where the log keeps the two apart; both when absent. */
+  readonly stream?: 'stdout' | 'stderr'
+  readonly filter?: LogsFilter
+  /** The output ends after so many bytes, and says so. */
+  readonly limitBytes: number
+}
+/** Texts, not patterns: an expression could be made to take any time. */
+export interface LogsFilter {
+  /** A line has all of these. */
+  readonly grep: readonly string[]
+  /** And none of these. */
+  readonly exclude: readonly string[]
+  readonly ignoreCase: boolean
+}
+
+/** What a container uses now; what is not known is absent. */
+export interface ContainerUsage {
+  /** Thousandths of a core, over the last moments. */
+  readonly cpuMillis?: number
+  /** Without what the kernel would give back first (inactive page cache), as kubelet counts it. */
+  readonly memoryBytes?: number
+  /** How often the kernel has killed a process of it for want of memory, since it was started. */
+  readonly oomKills?: number
+}
+export interface UsageReport {
+  /** By container id, with its scheme. */
+  readonly usage: ReadonlyMap<string, ContainerUsage>
+  /** Why something is not known: "node node-a: …". For the user. */
+  readonly problems: readonly string[]
 }
 
 // ---------------------------------------------------------------- one run
@@ -175,6 +217,14 @@ export interface Executor {
    * @throws OpsError TARGET_UNREACHABLE, TARGET_GONE
    */
   files?(target: Target, signal: AbortSignal): Promise<FileAccess>
+  /**
+   * The container's log as a process that writes it and ends with 0; `filter` and `limitBytes` are the caller's to hold.
+   * The container may have ended. Absent: no logs are kept on this way.
+   * @throws OpsError TARGET_UNREACHABLE, TARGET_GONE, NOT_FOUND (no log is kept)
+   */
+  logs?(target: Target, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess>
+  /** What these containers use now. Never throws but for `signal`: what cannot be learned is a problem of the report. Absent: not known on this way. */
+  usage?(targets: readonly Target[], signal: AbortSignal): Promise<UsageReport>
   /** Resolves when a program could be started now; throws an OpsError that says why not. For /readyz. */
   ready?(signal: AbortSignal): Promise<void>
   close(): Promise<void>
@@ -359,9 +409,10 @@ export interface Policy {
 export interface TargetResolver {
   /**
    * Finds the one container that `address` names among the pods `identity` may see.
+   * @param allowsEnded a container that runs no more, or not now, will do: for its log
    * @throws OpsError TARGET_SYNTAX, TARGET_UNKNOWN, TARGET_AMBIGUOUS (detail lists the candidates), TARGET_NOT_RUNNING, TARGET_UNREACHABLE
    */
-  resolve(address: string, identity: Identity, signal: AbortSignal): Promise<Resolution>
+  resolve(address: string, identity: Identity, signal: AbortSignal, allowsEnded?: boolean): Promise<Resolution>
   /** Every container the identity may see, sorted; for the picker and the API. */
   list(identity: Identity): readonly TargetListing[]
 }
@@ -399,6 +450,8 @@ export type AuditEvent = EventSubject &
         readonly rule: string
         readonly via?: string
         readonly pty?: { readonly term: string; readonly columns: number; readonly rows: number }
+        /** Door logs: what was asked for. */
+        readonly logs?: Omit<LogsRequest, 'since'> & { readonly since?: string }
       }
     | { readonly type: 'session.refused'; readonly rule?: string; readonly reason: string; readonly address?: string }
     | { readonly type: 'session.start'; readonly via: string }

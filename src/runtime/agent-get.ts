@@ -2,17 +2,19 @@
 import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { abortReason, OpsError } from '../core/errors.js'
-import { readBody } from '../wire/spdy/upgrade-client.js'
+import { readLimited } from './read-limited.js'
+
+/** What an agent says of thousands of containers. */
+const ANSWER_BYTES = 8 * 1024 * 1024
 
 /** Uses `socket` up. @throws OpsError TARGET_UNREACHABLE when no answer came */
 export function agentGet(socket: Socket, node: string, path: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const get = request({ host: node, path, signal, createConnection: () => socket, headers: { connection: 'close' } })
     get.on('response', (response) => {
-      void readBody(response).then((body) => {
-        socket.destroy()
-        resolve({ status: response.statusCode ?? 0, body })
-      })
+      readLimited(response, ANSWER_BYTES)
+        .then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
+        .finally(() => socket.destroy())
     })
     get.on('error', (error) => {
       socket.destroy()

@@ -2,7 +2,7 @@
 import { OpsError, toOpsError } from '../core/errors.js'
 import type { FileAccess } from '../core/files.js'
 import type { Logger } from '../core/log.js'
-import { type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
+import { type ExecRequest, type Executor, type LogsRequest, type RemoteProcess, type Target, targetText, type UsageReport } from '../core/types.js'
 
 export class AutoExecutor implements Executor {
   readonly name: string
@@ -27,6 +27,27 @@ export class AutoExecutor implements Executor {
       this.#log.warn({ target: targetText(target), node: target.node, reason: error.message, to: this.#fallback.name }, 'executor.fallback')
       return this.#fallback.exec(target, request, signal)
     }
+  }
+
+  /** A log through the agent keeps stdout and stderr apart; through the API server they are one. */
+  async logs(target: Target, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    try {
+      if (!this.#agent.logs) throw new OpsError('TARGET_UNREACHABLE', `${this.#agent.name} leads to no logs`)
+      return await this.#agent.logs(target, request, signal)
+    } catch (error) {
+      if (!(error instanceof OpsError) || error.code !== 'TARGET_UNREACHABLE' || signal.aborted || !this.#fallback.logs) throw error
+      this.#log.warn({ target: targetText(target), node: target.node, reason: error.message, to: this.#fallback.name }, 'executor.fallback')
+      return this.#fallback.logs(target, request, signal)
+    }
+  }
+
+  /** What the agents do not know is asked of the API server. */
+  async usage(targets: readonly Target[], signal: AbortSignal): Promise<UsageReport> {
+    const first = (await this.#agent.usage?.(targets, signal)) ?? { usage: new Map(), problems: [] }
+    const rest = targets.filter(({ containerId }) => containerId !== '' && !first.usage.has(containerId))
+    if (first.problems.length === 0 || rest.length === 0 || !this.#fallback.usage) return first
+    const second = await this.#fallback.usage(rest, signal)
+    return { usage: new Map([...first.usage, ...second.usage]), problems: [...first.problems, ...second.problems] }
   }
 
   /** Falls back where no agent can be reached, or where it says that it cannot reach the files. */

@@ -2,26 +2,55 @@
 import type { Duplex } from 'node:stream'
 import { OpsError } from '../core/errors.js'
 import { type FileAccess, FileError } from '../core/files.js'
-import { type ContainerRuntime, type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
+import {
+  type ContainerRuntime,
+  type ContainerUsage,
+  type ExecRequest,
+  type Executor,
+  type LogsRequest,
+  type RemoteProcess,
+  type Target,
+  targetText,
+  type UsageReport,
+} from '../core/types.js'
 import { SftpClient } from '../wire/sftp/client.js'
 
 /** A runtime that may lead to files: as a stream that speaks SFTP, which ends with them. */
 export interface FilesRuntime extends ContainerRuntime {
   files?(containerId: string, signal: AbortSignal): Promise<{ readonly stream: Duplex; close(): Promise<void> }>
 }
+/** What else is known of a runtime's containers; closed with the executor. */
+export interface RuntimeObserver {
+  logs(containerId: string, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess>
+  /** By container id without scheme. */
+  usage(signal: AbortSignal): Promise<ReadonlyMap<string, ContainerUsage>>
+  close(): void
+}
 
 export class DirectExecutor implements Executor {
   readonly name: string
   readonly #runtime: FilesRuntime
+  readonly #observer: RuntimeObserver | undefined
 
-  /** Owns `runtime` and closes it. */
-  constructor(runtime: FilesRuntime) {
+  /** Owns `runtime` and `observer` and closes them. */
+  constructor(runtime: FilesRuntime, observer?: RuntimeObserver) {
     this.name = `${runtime.scheme} direct`
     this.#runtime = runtime
+    this.#observer = observer
   }
 
   async exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
     return this.#runtime.exec(this.#idOf(target), request, signal)
+  }
+
+  async logs(target: Target, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    if (!this.#observer) throw new OpsError('NOT_FOUND', `${this.name} leads to no logs`, { detail: 'no logs are kept there' })
+    return this.#observer.logs(this.#idOf(target), request, signal)
+  }
+
+  async usage(_targets: readonly Target[], signal: AbortSignal): Promise<UsageReport> {
+    const known = await this.#observer?.usage(signal)
+    return { usage: new Map([...(known ?? [])].map(([id, usage]) => [`${this.#runtime.scheme}://${id}`, usage])), problems: [] }
   }
 
   async files(target: Target, signal: AbortSignal): Promise<FileAccess> {
@@ -49,8 +78,9 @@ export class DirectExecutor implements Executor {
     await this.#runtime.containers(signal)
   }
 
-  close(): Promise<void> {
-    return this.#runtime.close()
+  async close(): Promise<void> {
+    await this.#runtime.close()
+    this.#observer?.close()
   }
 }
 

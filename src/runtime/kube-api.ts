@@ -1,5 +1,5 @@
 /** The API server of one cluster: where it is, and how to prove who we are. Credentials and proxies are client-node's work. */
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { abortReason, OpsError } from '../core/errors.js'
@@ -50,10 +50,16 @@ export class KubeApi {
 
   /** A GET whose body is small. @throws OpsError TARGET_UNREACHABLE when no answer came */
   async get(path: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
-    const options = { ...(await this.options()), path: this.path(path, new URLSearchParams()), signal }
+    const answer = await this.stream(path, new URLSearchParams(), signal)
+    return { status: answer.statusCode ?? 0, body: await readBody(answer) }
+  }
+
+  /** A GET; resolves at the head of its answer, whose body is the caller's. @throws OpsError TARGET_UNREACHABLE when no answer came */
+  async stream(path: string, query: URLSearchParams, signal: AbortSignal): Promise<IncomingMessage> {
+    const options = { ...(await this.options()), path: this.path(path, query), signal }
     return new Promise((resolve, reject) => {
       const request = this.isSecure ? httpsRequest(options) : httpRequest(options)
-      request.on('response', (response) => void readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body })))
+      request.on('response', resolve)
       request.on('error', (error) => {
         if (signal.aborted) reject(abortReason(signal))
         else reject(new OpsError('TARGET_UNREACHABLE', `Cannot reach the API server of ${this.name}: ${error.message}`, { cause: error }))

@@ -5,18 +5,32 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { abortReason, OpsError, toOpsError } from '../core/errors.js'
 import type { FileAccess } from '../core/files.js'
 import type { Logger } from '../core/log.js'
-import { type ExecRequest, type Executor, type ExitStatus, type RemoteProcess, type Target, targetText, type WindowSize } from '../core/types.js'
+import {
+  type ExecRequest,
+  type Executor,
+  type ExitStatus,
+  type LogsRequest,
+  type RemoteProcess,
+  type Target,
+  targetText,
+  type UsageReport,
+  type WindowSize,
+} from '../core/types.js'
 import { KubeApi } from './kube-api.js'
 import { openKubeFiles } from './kube-files.js'
+import { openKubeLogs } from './kube-logs.js'
 import { isVariableName, signalExec, sweepExec, wrapExec } from './kube-script.js'
 import { awaitStart, peekFailure } from './kube-start.js'
 import { KubeTransport, type KubeTransportName } from './kube-transport.js'
+import { kubeUsage } from './kube-usage.js'
 
 export interface KubeExecutorOptions {
   readonly clusterName: string
   readonly kubeconfig: KubeConfig
   /** Whether the pod still is the one of `target.uid`; asking the API server each time would cost a round trip. Default: always. */
   readonly isCurrent?: (target: Target) => boolean
+  /** Whether there is a pod of `target.uid`, running or not; the API server's logs go by name. Default: always. */
+  readonly isKnown?: (target: Target) => boolean
   readonly log: Logger
   /** Both by default. */
   readonly transports?: readonly KubeTransportName[]
@@ -37,6 +51,7 @@ export class KubeExecutor implements Executor {
   readonly #api: KubeApi
   readonly #transport: KubeTransport
   readonly #isCurrent: (target: Target) => boolean
+  readonly #isKnown: (target: Target) => boolean
   readonly #log: Logger
   readonly #shellless = new Set<string>()
   readonly #running = new Set<RemoteProcess>()
@@ -47,6 +62,7 @@ export class KubeExecutor implements Executor {
     this.#api = new KubeApi(options.clusterName, options.kubeconfig)
     this.#transport = new KubeTransport(this.#api, options.transports)
     this.#isCurrent = options.isCurrent ?? (() => true)
+    this.#isKnown = options.isKnown ?? (() => true)
     this.#log = options.log
   }
 
@@ -65,6 +81,19 @@ export class KubeExecutor implements Executor {
   /** Through a shell in the container. @throws OpsError BAD_REQUEST where the image has none */
   files(target: Target, signal: AbortSignal): Promise<FileAccess> {
     return openKubeFiles((request, begun) => this.exec(target, request, begun), target, signal)
+  }
+
+  async logs(target: Target, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    if (!this.#isKnown(target)) throw new OpsError('TARGET_GONE', `Pod ${targetText(target)} with uid ${target.uid} is gone`)
+    const process = await openKubeLogs(this.#api, target, request, signal)
+    this.#running.add(process)
+    process.exit.catch(() => {}).finally(() => this.#running.delete(process))
+    return process
+  }
+
+  /** Where the cluster has metrics.k8s.io. */
+  usage(targets: readonly Target[], signal: AbortSignal): Promise<UsageReport> {
+    return kubeUsage(this.#api, targets, signal)
   }
 
   /** Undefined when the image has no shell. */

@@ -3,13 +3,15 @@ import type { Socket } from 'node:net'
 import { abortReason, OpsError, toOpsError } from '../core/errors.js'
 import type { FileAccess } from '../core/files.js'
 import type { Logger } from '../core/log.js'
-import { type ExecRequest, type Executor, type RemoteProcess, type Target, targetText } from '../core/types.js'
-import { openExecLanes } from '../wire/exec-lanes-client.js'
+import { type ExecRequest, type Executor, type LogsRequest, type RemoteProcess, type Target, targetText, type UsageReport } from '../core/types.js'
+import { type ExecLanesRequest, openExecLanes } from '../wire/exec-lanes-client.js'
 import { KUBE_V4 } from '../wire/kube-channel.js'
 import { type Upgraded, upgradeClient } from '../wire/spdy/upgrade-client.js'
 import { filesPath, openAgentFiles } from './agent-files.js'
 import { agentGet } from './agent-get.js'
+import { logsPath } from './agent-logs.js'
 import { type AgentEndpoint, AgentPool, type AgentTls } from './agent-pool.js'
+import { agentUsage } from './agent-usage.js'
 import { keepAlive } from './keep-alive.js'
 
 export interface AgentExecutorOptions {
@@ -53,12 +55,23 @@ export class AgentExecutor implements Executor {
 
   async exec(target: Target, request: ExecRequest, signal: AbortSignal): Promise<RemoteProcess> {
     const endpoint = this.#endpoint(target, signal)
-    const { connection } = await this.#upgrade(endpoint, agentPath(target, request), signal)
+    const tty = request.pty !== undefined
+    const lanes = { stdin: true, stdout: true, stderr: !tty, tty, signals: true }
+    return this.#open(endpoint, agentPath(target, request), request.pty ? { ...lanes, size: request.pty.size } : lanes, signal)
+  }
+
+  /** Also of a container that has ended: the agent looks for it in docker. */
+  async logs(target: Target, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess> {
+    const endpoint = this.#options.endpoint(target)
+    if (!endpoint) throw noAgent(target)
+    return this.#open(endpoint, logsPath(target, request), { stdin: false, stdout: true, stderr: true, tty: false, signals: true }, signal)
+  }
+
+  async #open(endpoint: AgentEndpoint, path: string, lanes: Omit<ExecLanesRequest, 'via'>, signal: AbortSignal): Promise<RemoteProcess> {
+    const { connection } = await this.#upgrade(endpoint, path, signal)
     const via = `agent ${endpoint.node}`
     keepAlive(connection, via)
-    const tty = request.pty !== undefined
-    const lanes = { stdin: true, stdout: true, stderr: !tty, tty, signals: true, via }
-    const process = await openExecLanes(connection, request.pty ? { ...lanes, size: request.pty.size } : lanes, signal)
+    const process = await openExecLanes(connection, { ...lanes, via }, signal)
     this.#running.add(process)
     process.exit.catch(() => {}).finally(() => this.#running.delete(process))
     return process
@@ -75,12 +88,25 @@ export class AgentExecutor implements Executor {
     return files
   }
 
+  usage(targets: readonly Target[], signal: AbortSignal): Promise<UsageReport> {
+    return agentUsage(targets, this.#options.endpoint, (endpoint, within) => this.#get(endpoint, '/usage', within), signal)
+  }
+
+  /** @throws OpsError TARGET_UNREACHABLE for anything but 200 */
+  async #get(endpoint: AgentEndpoint, path: string, signal: AbortSignal): Promise<string> {
+    const { socket } = await this.#pool.take(endpoint, signal, true)
+    const { status, body } = await agentGet(socket, endpoint.node, path, signal)
+    this.#pool.succeeded(endpoint)
+    if (status === 200) return body
+    throw new OpsError('TARGET_UNREACHABLE', `Agent on ${endpoint.node} answered ${status} to ${path}`)
+  }
+
   /** @throws OpsError TARGET_GONE, TARGET_UNREACHABLE */
   #endpoint(target: Target, signal: AbortSignal): AgentEndpoint {
     if (signal.aborted) throw abortReason(signal)
     if (this.#options.isCurrent?.(target) === false) throw new OpsError('TARGET_GONE', `Pod ${targetText(target)} with uid ${target.uid} is gone`)
     const endpoint = this.#options.endpoint(target)
-    if (!endpoint) throw new OpsError('TARGET_UNREACHABLE', `No agent is known on ${target.node}`, { detail: `node ${target.node}` })
+    if (!endpoint) throw noAgent(target)
     return endpoint
   }
 
@@ -140,16 +166,17 @@ export class AgentExecutor implements Executor {
 
   /** GET /healthz of one agent. @throws OpsError TARGET_UNREACHABLE when it does not answer 200 */
   async health(endpoint: AgentEndpoint, signal: AbortSignal): Promise<void> {
-    const { socket } = await this.#pool.take(endpoint, signal, true)
-    const { status } = await agentGet(socket, endpoint.node, '/healthz', signal)
-    this.#pool.succeeded(endpoint)
-    if (status !== 200) throw new OpsError('TARGET_UNREACHABLE', `Agent on ${endpoint.node} answered ${status} to /healthz`)
+    await this.#get(endpoint, '/healthz', signal)
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((one) => one.close()))
     this.#pool.close()
   }
+}
+
+function noAgent({ node }: Target): OpsError {
+  return new OpsError('TARGET_UNREACHABLE', `No agent is known on ${node}`, { detail: `node ${node}` })
 }
 
 function isStale(error: unknown): boolean {

@@ -1,7 +1,7 @@
 /** The audit events of one session, in the words of contract.md. */
 import type { OpsError } from '../core/errors.js'
 import { escapePeerText, type Logger } from '../core/log.js'
-import type { AuditEvent, AuditSink, Door, ExitStatus, Identity, PtyRequest, Stage, StoredEvent, Target, WindowSize } from '../core/types.js'
+import type { AuditEvent, AuditSink, Door, ExitStatus, Identity, LogsRequest, PtyRequest, Stage, StoredEvent, Target, WindowSize } from '../core/types.js'
 import type { Settled } from './demand.js'
 import type { Meters } from './relay.js'
 import { exitCode } from './status.js'
@@ -30,9 +30,9 @@ export class Journal {
   }
 
   /** @throws OpsError AUDIT_UNAVAILABLE */
-  opened(rule: string, pty: PtyRequest | undefined): Promise<StoredEvent> {
+  opened(rule: string, pty: PtyRequest | undefined, logs?: LogsRequest): Promise<StoredEvent> {
     const terminal = pty && { pty: { term: escapePeerText(pty.term, 64), columns: pty.size.columns, rows: pty.size.rows } }
-    return this.#audit.write({ ...this.#subject, type: 'session.open', rule, ...terminal })
+    return this.#audit.write({ ...this.#subject, type: 'session.open', rule, ...terminal, ...(logs && { logs: loggable(logs) }) })
   }
 
   /** An exec line with its verdict; a command runs only after this has resolved. @throws OpsError AUDIT_UNAVAILABLE */
@@ -102,6 +102,10 @@ export class Journal {
 export function endOf(outcome: ExitStatus | OpsError): { readonly exit: number; readonly reason: string } {
   if (!('kind' in outcome)) return { exit: outcome.exit, reason: outcome.userText }
   return { exit: exitCode(outcome), reason: outcome.kind === 'signaled' ? `killed by SIG${outcome.signal}` : 'exited' }
+}
+
+function loggable({ since, ...rest }: LogsRequest): Omit<LogsRequest, 'since'> & { readonly since?: string } {
+  return { ...rest, ...(since && { since: since.toISOString() }) }
 }
 
 function lineField(line: string): { line: string } | { lineBase64: string } {

@@ -15,6 +15,7 @@ import {
   type ExitStatus,
   type Identity,
   type Interceptor,
+  type LogsRequest,
   type Policy,
   type PtyRequest,
   type Refused,
@@ -31,6 +32,7 @@ import type { Approvals } from './approvals.js'
 import { type Settled, settle } from './demand.js'
 import { endOf, Journal } from './journal.js'
 import { InputGate } from './lock.js'
+import { startLogs } from './logs.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 import { createMeters, relay } from './relay.js'
 import { readRsync } from './rsync.js'
@@ -52,6 +54,8 @@ export interface OpenRequest {
   readonly pty?: PtyRequest
   /** In place of a command: work on the target's files, each operation decided and told to the audit. */
   readonly errand?: FileErrand
+  /** In place of a command, and only at door logs: the container's log; it may have ended. */
+  readonly logs?: LogsRequest
   /** One id over the sessions of a batch; it stands in every event of this one. */
   readonly batch?: string
   /** For doors whose protocol carries facts and errors beside the streams. */
@@ -154,7 +158,7 @@ class Run {
   /** Target, verdict, durable events. Whatever it throws, nothing has been started. */
   async admit(): Promise<Admission> {
     const { policy, audit } = this.#parts
-    const { identity, door, command, pty } = this.#request
+    const { identity, door, command, pty, logs } = this.#request
     const { target, note } = await this.#resolve()
     this.#journal.aim(target)
     const grant = policy.decide({ kind: 'open', identity, target, door })
@@ -166,7 +170,7 @@ class Run {
     if (unavailable !== undefined) throw new OpsError('AUDIT_UNAVAILABLE', `open refused: ${unavailable}`)
     // scp's line starts no program: each file is decided on its own
     const decides = command !== undefined && door !== 'scp'
-    const opened = this.#journal.opened(grant.rule, pty)
+    const opened = this.#journal.opened(grant.rule, pty, logs)
     const settled = decides ? this.#settle(command, target) : undefined
     // both go into one commit of the log, and both must rest before anything starts
     await Promise.all([opened, settled?.then((line) => this.#journal.vetted(command ?? '', line))])
@@ -193,8 +197,8 @@ class Run {
 
   async #resolve(): Promise<Resolution> {
     const { resolver, pick } = this.#parts
-    const { address, identity, door, pty } = this.#request
-    if (address !== '') return resolver.resolve(address, identity, this.#ending())
+    const { address, identity, door, pty, logs } = this.#request
+    if (address !== '') return resolver.resolve(address, identity, this.#ending(), logs !== undefined)
     if (door !== 'shell' || !pty) throw new OpsError('TARGET_REQUIRED', 'no target named')
     const target = await pick(this.#client, () => resolver.list(identity), pty, this.#ending())
     if (!target) throw new OpsError('TARGET_REQUIRED', 'the picker was left without a choice')
@@ -247,6 +251,7 @@ class Run {
           env: this.#request.env,
           exec: (request, signal) => cluster.exec(target, request, signal),
           files: (signal) => filesOf(cluster, target, signal),
+          ...(this.#request.logs && { logs: this.#logsOf(cluster, target, this.#request.logs) }),
           ...(this.#request.words && { words: this.#request.words }),
           ...(this.#request.errand && { errand: this.#request.errand }),
         },
@@ -264,6 +269,10 @@ class Run {
       if (!isRelaying) await Promise.allSettled(stages.map((stage) => stage.finish?.(undefined)))
       throw session.signal.aborted ? session.signal.reason : error
     }
+  }
+
+  #logsOf(cluster: Executor, target: Target, request: LogsRequest) {
+    return (signal: AbortSignal) => startLogs(cluster, target, request, signal)
   }
 
   /** Before anything was started: the client reads the reason, the audit keeps it. */

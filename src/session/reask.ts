@@ -3,8 +3,8 @@ import { OpsError } from '../core/errors.js'
 import type { Door, Policy } from '../core/types.js'
 import type { LiveSession, SessionRegistry } from './registry.js'
 
-/** Doors whose every step asks the policy anew: a command list changes nothing about the session itself. */
-const FILE_DOORS: ReadonlySet<Door> = new Set(['sftp', 'scp'])
+/** Doors whose every step asks the policy anew, or that run nothing: a command list changes nothing about the session itself. */
+const UNTOUCHED_DOORS: ReadonlySet<Door> = new Set(['sftp', 'scp', 'logs'])
 
 /** @returns how many sessions were ended */
 export function reask(registry: SessionRegistry, policy: Policy): number {
@@ -24,6 +24,6 @@ function whyEnd({ session, isGuarded }: LiveSession, policy: Policy): string | u
   const verdict = policy.decide({ kind: 'open', identity, target, door })
   if (!verdict.allow) return verdict.message === undefined ? verdict.reason : `${verdict.reason}; ${verdict.message}`
   // a plain shell cannot become a guarded one while it runs
-  if (verdict.commands && !isGuarded && !FILE_DOORS.has(door)) return `rule ${verdict.rule} has a command list by now, connect again`
+  if (verdict.commands && !isGuarded && !UNTOUCHED_DOORS.has(door)) return `rule ${verdict.rule} has a command list by now, connect again`
   return undefined
 }

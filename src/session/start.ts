@@ -33,13 +33,16 @@ export interface StartRequest {
   /** @throws OpsError BAD_REQUEST where no way leads to the container's files */
   readonly files: (signal: AbortSignal) => Promise<FileAccess>
   readonly transfer: StartTransfer | undefined
+  /** Of door logs, in place of a program. */
+  readonly logs?: (signal: AbortSignal) => Promise<RemoteProcess>
   /** Of a door that moves files without a protocol of its own. */
   readonly errand?: FileErrand
 }
 
 /** @throws OpsError of the executor, NOT_GUARDABLE, BAD_REQUEST where files are not served */
 export function startProgram(request: StartRequest, signal: AbortSignal): Promise<RemoteProcess> {
-  const { session, exec, grant } = request
+  const { session, exec, grant, logs } = request
+  if (logs) return logs(signal)
   const env = grant.commands ? cleanEnvironment(request.env, session.pty?.term) : request.env
   const options = { env, ...(session.pty && { pty: session.pty }) }
   if (isServedTransfer(session.door) || request.errand) {

@@ -41,16 +41,17 @@ export function fullAddress(pod: Pick<PodFacts, 'name' | 'namespace' | 'cluster'
 
 /**
  * Chooses among the containers that the asker may see (never empty): the named one, the only one, the pod's default, or the first as kubectl does.
+ * @param allowsEnded one that does not run will do, once it has been started
  * @throws OpsError TARGET_UNKNOWN naming the containers, TARGET_NOT_RUNNING with the state
  */
-export function chooseContainer(pod: PodFacts, visible: readonly ContainerFacts[], named: string | undefined): Resolution {
+export function chooseContainer(pod: PodFacts, visible: readonly ContainerFacts[], named: string | undefined, allowsEnded = false): Resolution {
   const chosen = named === undefined ? implied(pod, visible) : visible.find((container) => container.name === named)
   const names = visible.map((container) => escapePeerText(container.name, 63)).join(', ')
   if (chosen === undefined) {
     const detail = named === undefined ? `${fullAddress(pod)} has no container you may enter` : `${fullAddress(pod)} has no container "${named}" but ${names}`
     throw new OpsError('TARGET_UNKNOWN', `choose container: ${detail}`, { detail })
   }
-  if (!runs(pod, chosen)) throw notRunning(pod, chosen)
+  if (allowsEnded ? chosen.containerId === '' : !runs(pod, chosen)) throw notRunning(pod, chosen)
   const target = targetOf(pod, chosen)
   if (named !== undefined || visible.length === 1) return { target }
   const others = visible.filter((container) => container !== chosen).map((container) => `+${escapePeerText(container.name, 63)}`)

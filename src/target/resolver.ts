@@ -35,7 +35,7 @@ export class PodResolver implements TargetResolver {
   }
 
   /** See TargetResolver. A pod that exists but may not be seen gets the very answer of one that does not exist. */
-  async resolve(text: string, identity: Identity, signal: AbortSignal): Promise<Resolution> {
+  async resolve(text: string, identity: Identity, signal: AbortSignal, allowsEnded = false): Promise<Resolution> {
     signal.throwIfAborted()
     const address = parseAddress(text)
     const candidates = candidatesOf(address, this.#inventories, (pod) => this.#sees(identity, pod))
@@ -43,8 +43,9 @@ export class PodResolver implements TargetResolver {
     if (only === undefined) throw this.#unknown(address, identity)
     if (more.length > 0) throw ambiguous(address, candidates)
     const { pod, note } = onePod(only)
-    const visible = enterable(pod).filter((container) => this.#maySee(identity, targetOf(pod, container)))
-    const choice = chooseContainer(pod, visible, address.container)
+    const inQuestion = allowsEnded ? pod.containers : enterable(pod)
+    const visible = inQuestion.filter((container) => this.#maySee(identity, targetOf(pod, container)))
+    const choice = chooseContainer(pod, visible, address.container, allowsEnded)
     const notes = [note, choice.note].filter((one) => one !== undefined)
     return { target: choice.target, ...(notes.length === 0 ? {} : { note: notes.join('; ') }) }
   }

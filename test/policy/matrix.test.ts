@@ -33,6 +33,11 @@ test('lines come out the same at every door that runs lines', () => {
     }
   }
 })
+test('logs are read where the door opens, and under a white list only where it is named', () => {
+  const read = (rule: string) => column(rule).find(({ door }) => door === 'logs')?.answer
+  assert.equal(read('black list'), 'allowed')
+  assert.equal(read('white list'), 'refused')
+})
 test('a list of doors shuts the others', () => {
   for (const { door, asked, answer } of column('doors: [shell]')) assert.equal(answer, door === 'shell' ? 'allowed' : 'refused', `${door} ${asked}`)
 })

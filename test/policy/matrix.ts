@@ -19,7 +19,7 @@ export const RULES: Readonly<Record<string, object | false>> = {
   'files: download only': { files: { download: true } },
 }
 /** What is asked at a door. Doors of files ask nothing but `open` and transfers; rsync is held to both. */
-const ASKED: Readonly<Record<Door, readonly ('open' | 'ls' | 'rm' | 'download' | 'upload')[]>> = {
+const ASKED: Readonly<Record<Door, readonly ('open' | 'ls' | 'rm' | 'download' | 'upload' | 'read')[]>> = {
   shell: ['open', 'ls', 'rm'],
   exec: ['open', 'ls', 'rm'],
   sftp: ['open', 'download', 'upload'],
@@ -27,7 +27,8 @@ const ASKED: Readonly<Record<Door, readonly ('open' | 'ls' | 'rm' | 'download' |
   rsync: ['open', 'download', 'upload'],
   http: ['open', 'ls', 'rm', 'download', 'upload'],
   ws: ['open', 'ls', 'rm'],
-  batch: ['open', 'ls', 'rm'],
+  batch: ['open', 'ls', 'rm', 'download', 'upload'],
+  logs: ['read'],
 }
 
 export interface MatrixRow {
@@ -48,7 +49,7 @@ export function matrix(): readonly MatrixRow[] {
 
 function question(door: Door, asked: string): Parameters<ReturnType<typeof createPolicy>['decide']>[0] {
   const base = { identity: BOB, target: WEB, door }
-  if (asked === 'open') return { ...base, kind: 'open' }
+  if (asked === 'open' || asked === 'read') return { ...base, kind: 'open' }
   if (asked === 'download' || asked === 'upload') return { ...base, kind: 'transfer', direction: asked, path: '/srv/a', op: asked }
   return { ...base, kind: 'run', line: asked === 'ls' ? 'ls' : 'rm x', dialect: 'posix', cwd: '/' }
 }

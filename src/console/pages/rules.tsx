@@ -1,5 +1,6 @@
 /** Rules in force, in their order, and a place to ask them. */
 import type { ComponentChildren } from 'preact'
+import { DOORS } from '../../core/types.js'
 import type { RuleItem } from '../../wire/api/rules.js'
 import { Answered, Empty } from '../parts/messages.js'
 import { PageHead } from '../parts/page.js'
@@ -7,8 +8,6 @@ import { Badge, Peer } from '../parts/values.js'
 import { useConsole } from '../state/console.js'
 import { useLoad } from '../state/load.js'
 import { RuleTest } from './rule-test.js'
-
-const ALL_DOORS = 8
 
 export function RulesPage() {
   const { api } = useConsole()
@@ -43,7 +42,7 @@ function Rule({ rule, number }: { readonly rule: RuleItem; readonly number: numb
   const rows: readonly (readonly [string, ComponentChildren])[] = [
     ['Who', <Names key="who" names={[...groups.map((group) => `group ${group}`), ...users]} />],
     ['Where', <Names key="where" names={where.map(placeText)} />],
-    ['Doors', doors.length === ALL_DOORS ? 'all' : doors.join(', ')],
+    ['Doors', doors.length === DOORS.length ? 'all' : doors.join(', ')],
     ['Commands', commands && <Commands commands={commands} />],
     ['Files', files && `${files.upload ? 'upload' : 'no upload'}, ${files.download ? 'download' : 'no download'}`],
     ['Message', message !== undefined && <Peer text={message} />],
