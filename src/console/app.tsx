@@ -42,6 +42,9 @@ function Unknown({ error }: { readonly error: unknown }) {
   )
 }
 
+/** After the first page has come, and before anybody has read it. */
+const PRELOAD_MS = 500
+
 /** The player and the terminal are large, and come when they are needed. */
 const loadSession = () => import('./pages/session.js').then(({ SessionPage }) => SessionPage)
 const loadTerminal = () => import('./pages/terminal.js').then(({ TerminalPage }) => TerminalPage)
@@ -51,6 +54,11 @@ function Pages() {
   useEffect(() => {
     window.scrollTo(0, 0)
   }, [path])
+  useEffect(() => {
+    // whoever finds something opens its replay next: what draws it is there by then
+    const timer = setTimeout(() => void loadSession().catch(() => undefined), PRELOAD_MS) // the page that needs it says so
+    return () => clearTimeout(timer)
+  }, [])
   return (
     <Switch>
       <Route path="/">

@@ -122,7 +122,7 @@ class Recording {
     const err = session.pty ? undefined : this.#lane('e')
     this.#lanes = err ? [down, err] : [down]
     tape.sink.on('error', (error) => this.#fail(error))
-    tape.sink.write(castHeaderLine(headerOf(session)))
+    tape.sink.write(castHeaderLine(headerOf(session, new Date())))
     this.stage = {
       name: 'recorder',
       down,
@@ -214,7 +214,7 @@ class Recording {
   }
 }
 
-function headerOf(session: Session): CastHeader {
+function headerOf(session: Session, began: Date): CastHeader {
   const size = session.pty?.size
   return {
     version: 2,
@@ -224,7 +224,7 @@ function headerOf(session: Session): CastHeader {
     title: `${session.identity.user} in ${targetText(session.target)}`,
     ...(session.command === undefined ? {} : { command: session.command }),
     ...(session.pty ? { env: { TERM: session.pty.term } } : {}),
-    dockin: { session: session.id, user: session.identity.user, door: session.door, target: targetText(session.target) },
+    dockin: { session: session.id, user: session.identity.user, door: session.door, target: targetText(session.target), began: began.toISOString() },
   }
 }
 

@@ -11,9 +11,12 @@ import { finished } from 'node:stream/promises'
 import { OpsError } from '../core/errors.js'
 import type { AuditEvent, AuditFilter, Session, StoredEvent, Tape, TapeStore } from '../core/types.js'
 import { ELSEWHERE_ENDING, KEYFRAMES_ENDING } from '../wire/evidence/verify-recordings.js'
+import type { CastPlace } from '../wire/tape-part.js'
 import type { KeyframeThread } from './keyframe-thread.js'
 import { fileBytes, framesOf, GZIP, type TapeBytes, type TapeFormat } from './tape-format.js'
-import { eventsOf, markOf, openTape, type TapeMark, type TapePlace } from './tape-replay.js'
+import { TapeMarks } from './tape-marks.js'
+import { partOfTape } from './tape-part.js'
+import { openTape, type TapeMark, type TapePlace } from './tape-replay.js'
 import type { TapeS3 } from './tape-s3.js'
 import { seekTape } from './tape-seek.js'
 import { TapeSink } from './tape-sink.js'
@@ -47,6 +50,7 @@ export class TapeFile implements TapeStore {
   readonly #extension: string
   readonly #format: TapeFormat
   readonly #options: TapeFileOptions
+  readonly #marks: TapeMarks
   /** Sealed, and not yet in the log. */
   readonly #sealed = new Map<string, { readonly sha256: string; readonly bytes: number }>()
 
@@ -56,6 +60,7 @@ export class TapeFile implements TapeStore {
     this.#format = options.format ?? GZIP
     this.#extension = this.#format.extension
     this.#options = options
+    this.#marks = new TapeMarks(options.keyframes)
   }
 
   /** The file is there and 0600 once this resolves. `tape.path` names it as it will be called when it is sealed. */
@@ -89,14 +94,15 @@ export class TapeFile implements TapeStore {
     return await seekTape(await this.#place(sessionId), seconds, this.#options.keyframes)
   }
 
+  /** A part of it from a place on, of about `limit` bytes of lines; see tape-part.ts. @throws OpsError as open() */
+  async part(sessionId: string, place: CastPlace, limit: number): Promise<Buffer> {
+    const tape = await this.#place(sessionId)
+    return await partOfTape(tape, place, limit, { keyframes: this.#options.keyframes, marks: () => this.#marks.of(tape) })
+  }
+
   /** The markers of a recording, in order. @throws OpsError as open() */
   async marks(sessionId: string): Promise<readonly TapeMark[]> {
-    const place = await this.#place(sessionId)
-    const known = await this.#options.keyframes?.marks(place)
-    if (known) return known
-    const marks: TapeMark[] = []
-    for await (const { code, seconds, data } of eventsOf(place)) if (code === 'm') marks.push(markOf(seconds, data))
-    return marks
+    return await this.#marks.of(await this.#place(sessionId))
   }
 
   /** The bytes as they rest, whose sha256 the log holds: for an evidence pack. @throws OpsError NOT_FOUND, BAD_REQUEST */

@@ -1,6 +1,5 @@
 /** Reading a recording back: its blocks, its events, its markers. */
 import { Readable } from 'node:stream'
-import { type CastEvent, CastParser } from '../wire/asciicast.js'
 import { type BlockReader, type Frame, framesOf, type TapeBytes, type TapeFormat } from './tape-format.js'
 
 /** A recording that can be opened. */
@@ -60,17 +59,6 @@ export async function openTape(place: TapePlace): Promise<Readable> {
     }
   }
   return Readable.from(lines(), { objectMode: false })
-}
-
-/** Every event. */
-export async function* eventsOf(place: TapePlace): AsyncGenerator<CastEvent> {
-  const opened = await openBlocks(place)
-  try {
-    const parser = new CastParser()
-    for await (const lines of linesFrom(opened, 0)) yield* parser.push(lines)
-  } finally {
-    await opened.tape.close()
-  }
 }
 
 /** "1234 ls -la" -> the marker of event 1234. */

@@ -35,7 +35,8 @@ async function* shown(opened: OpenTape, seconds: number, frame: Keyframe | undef
   yield* between.end()
 }
 
-function headerAt(header: CastHeader, seconds: number, frame: Keyframe | undefined): CastHeader {
+/** The header of a replay that begins at a second. */
+export function headerAt(header: CastHeader, seconds: number, frame: Keyframe | undefined): CastHeader {
   const seek = { seconds, keyframe: frame?.seconds ?? 0 }
   const dockin: unknown = header.dockin
   const facts = typeof dockin === 'object' && dockin !== null ? dockin : {}
@@ -43,7 +44,7 @@ function headerAt(header: CastHeader, seconds: number, frame: Keyframe | undefin
 }
 
 /** What came before the second that was asked for is told at that second, output in one piece; markers before it are left out. */
-class Between {
+export class Between {
   readonly #seconds: number
   #text: string[] = []
 

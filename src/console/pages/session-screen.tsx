@@ -4,9 +4,10 @@ import { useSearchParams } from 'wouter-preact'
 import type { CommandItem, SessionDetail } from '../../wire/api/sessions.js'
 import { Answered, Empty } from '../parts/messages.js'
 import { Peer } from '../parts/values.js'
-import { type Cast, parseCast } from '../player/cast.js'
+import { type CastPart, parsePart } from '../player/cast.js'
 import { Live } from '../player/live.js'
 import type { Playback } from '../player/playback.js'
+import type { FetchPart } from '../player/reel.js'
 import { Replay, useTimeToKeep } from '../player/replay.js'
 import { useConsole } from '../state/console.js'
 import { type Loaded, useLoad } from '../state/load.js'
@@ -15,7 +16,6 @@ export interface SessionScreenProps {
   readonly session: SessionDetail
   readonly commands: Loaded<readonly CommandItem[]>
   readonly onPlayer: (playback: Playback | undefined) => void
-  readonly onCast: (cast: Cast) => void
   /** Its facts may have changed. */
   readonly onChange: () => void
 }
@@ -49,15 +49,20 @@ export function SessionScreen(props: SessionScreenProps) {
   )
 }
 
-function Recorded({ session, commands, onPlayer, onCast }: SessionScreenProps) {
+/** What the first frame needs; and what is played on from. */
+const FIRST_BYTES = 64 * 1024
+const PART_BYTES = 512 * 1024
+
+function Recorded({ session, commands, onPlayer }: SessionScreenProps) {
   const { api } = useConsole()
   const { id } = session
-  const recording = useLoad(`${id} recording`, async (signal) => {
-    const cast = parseCast(await (await api.getRecording({ params: { id }, signal })).text())
-    onCast(cast)
-    return cast
-  })
   const [search, setSearch] = useSearchParams()
+  const first = useLoad(`${id} recording`, async (signal): Promise<CastPart> => {
+    const answer = await api.getRecording({ params: { id }, query: { limit: FIRST_BYTES, ...placeOf(search) }, signal })
+    return parsePart(await answer.text())
+  })
+  const fetch: FetchPart = async (place, signal) =>
+    parsePart(await (await api.getRecording({ params: { id }, query: { limit: PART_BYTES, ...place }, signal })).text())
   const [playback, setPlayback] = useState<Playback>()
   const kept = useRef<number>()
   useTimeToKeep(playback, (seconds) => {
@@ -65,27 +70,28 @@ function Recorded({ session, commands, onPlayer, onCast }: SessionScreenProps) {
     // browsers limit how often an address may change
     kept.current = window.setTimeout(() => setSearch({ at: String(Number(seconds.toFixed(3))) }, { replace: true }), 300)
   })
+  const latest = useRef(search)
+  latest.current = search
   const take = useCallback(
     (made: Playback | undefined) => {
       clearTimeout(kept.current)
+      // a command was chosen before its player was there
+      const at = Number(latest.current.get('at') ?? Number.NaN)
+      if (made && Number.isFinite(at)) void made.seek(at)
       setPlayback(made)
       onPlayer(made)
     },
     [onPlayer],
   )
-  if (commands.data === undefined && commands.error === undefined) return <Answered answer={commands}>{() => null}</Answered>
-  const list = commands.data ?? []
-  return <Answered answer={recording}>{(cast) => <Replay cast={cast} startAt={placeOf(search, session, list)} commands={list} onPlayer={take} />}</Answered>
+  return <Answered answer={first}>{(part) => <Replay first={part} fetch={fetch} commands={commands.data ?? []} onPlayer={take} />}</Answered>
 }
 
 /** `at` in seconds; `seq` of a command; `time` of an event. */
-function placeOf(search: URLSearchParams, { startedAt }: SessionDetail, commands: readonly CommandItem[]): number {
-  const at = Number(search.get('at') ?? Number.NaN)
-  if (Number.isFinite(at)) return Math.max(0, at)
-  const command = commands.find(({ seq }) => String(seq) === search.get('seq'))
-  if (command) return command.offset
-  const ms = Date.parse(search.get('time') ?? '') - Date.parse(startedAt)
-  return Number.isNaN(ms) ? 0 : Math.max(0, ms / 1000)
+function placeOf(search: URLSearchParams): { from: number } | { seq: number } | { time: string } {
+  const [at, seq, time] = [Number(search.get('at') ?? Number.NaN), Number(search.get('seq')), search.get('time') ?? '']
+  if (Number.isFinite(at)) return { from: Math.max(0, at) }
+  if (Number.isSafeInteger(seq) && seq > 0) return { seq }
+  return Number.isNaN(Date.parse(time)) ? { from: 0 } : { time }
 }
 
 function Refused({ session }: { readonly session: SessionDetail }) {

@@ -1,10 +1,9 @@
 /** One session: its replay or live view, what was run and transferred, and what may be done about it. */
-import { useMemo, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { CommandItem, SessionDetail } from '../../wire/api/sessions.js'
 import { Answered } from '../parts/messages.js'
 import { PageHead } from '../parts/page.js'
 import { Badge, Peer, StateBadge, Time } from '../parts/values.js'
-import type { Cast } from '../player/cast.js'
 import type { Playback } from '../player/playback.js'
 import { useConsole } from '../state/console.js'
 import { useLoad } from '../state/load.js'
@@ -35,19 +34,10 @@ function Known({ session, reload }: { readonly session: SessionDetail; readonly 
   const { api } = useConsole()
   const [playback, setPlayback] = useState<Playback>()
   const { id, state } = session
-  const [cast, setCast] = useState<Cast>()
-  const told = useLoad(
+  const commands = useLoad(
     `${id} commands`,
     (signal) => allCommands((cursor) => api.listCommands(commandQuery(id, cursor, signal))),
     state === 'live' ? LIVE_MS : undefined,
-  )
-  // the recording itself knows best where a command begins in it
-  const commands = useMemo(
-    () =>
-      told.data && cast
-        ? { ...told, data: told.data.map((each) => ({ ...each, offset: Math.min(cast.marks.get(each.seq) ?? each.offset, cast.seconds) })) }
-        : told,
-    [told.data, told.error, told.isLoading, cast],
   )
   return (
     <>
@@ -66,7 +56,7 @@ function Known({ session, reload }: { readonly session: SessionDetail; readonly 
         </p>
       )}
       <div class="session">
-        <SessionScreen session={session} commands={commands} onPlayer={setPlayback} onCast={setCast} onChange={reload} />
+        <SessionScreen session={session} commands={commands} onPlayer={setPlayback} onChange={reload} />
         <SessionSide session={session} commands={commands} playback={playback} />
       </div>
     </>

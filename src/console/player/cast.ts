@@ -2,44 +2,44 @@
  * Reads asciicast v2 for the player. wire/asciicast.ts does the same on the gateway, with Node's buffers; here is no Node.
  * A recording that was cut by a crash ends with its last whole line.
  */
+import type { CastPartFacts } from '../../wire/tape-part.js'
+
 export type CastEvent = readonly [seconds: number, code: string, data: string]
-export interface Cast {
+export interface CastHead {
   readonly columns: number
   readonly rows: number
   /** Output of a terminal; else of pipes, whose line ends move no cursor to the left. */
   readonly hasTerminal: boolean
-  readonly events: readonly CastEvent[]
-  /** Of the last event. */
-  readonly seconds: number
-  /** Where commands begin, by the number of their event: the label of a marker starts with it. */
-  readonly marks: ReadonlyMap<number, number>
 }
-export interface CastHead {
-  readonly columns: number
-  readonly rows: number
-  readonly hasTerminal: boolean
+/** Some of a recording: its first event is the screen as it was, unless it goes on from the part before. */
+export interface CastPart extends CastHead, CastPartFacts {
+  readonly events: readonly CastEvent[]
+  readonly characters: number
 }
 
-/** @throws Error when the first line is no header of asciicast v2 */
-export function parseCast(text: string): Cast {
+/** @throws Error when the first line is no header of asciicast v2 that says which part it is */
+export function parsePart(text: string): CastPart {
   const lines = text.split('\n')
   const head = parseCastHead(lines[0] ?? '')
-  if (!head) throw new Error('This is not a recording that the console can show (asciicast v2).')
+  const facts = partFacts(parsed(lines[0] ?? ''))
+  if (!head || !facts) throw new Error('This is not a recording that the console can show (asciicast v2).')
   const events: CastEvent[] = []
   for (let index = 1; index < lines.length; index++) {
     const event = parseCastEvent(lines[index] ?? '')
     if (event) events.push(event)
   }
-  return { ...head, events, seconds: events.at(-1)?.[0] ?? 0, marks: marksOf(events) }
+  return { ...head, ...facts, events, characters: text.length }
 }
 
-function marksOf(events: readonly CastEvent[]): Map<number, number> {
-  const marks = new Map<number, number>()
-  for (const [seconds, code, data] of events) {
-    const seq = code === 'm' ? /^\d+(?= |$)/.exec(data)?.[0] : undefined
-    if (seq !== undefined) marks.set(Number(seq), seconds)
-  }
-  return marks
+function partFacts(head: unknown): CastPartFacts | undefined {
+  const part = fieldOf(fieldOf(head, 'dockin'), 'part')
+  const [seconds, total, next] = [fieldOf(part, 'seconds'), fieldOf(part, 'total'), fieldOf(part, 'next')]
+  if (typeof seconds !== 'number' || typeof total !== 'number') return undefined
+  return { seconds, total, ...(typeof next === 'number' && { next }) }
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }
 
 /** Undefined for anything but a header. */

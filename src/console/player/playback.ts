@@ -1,144 +1,194 @@
-/** asciinema-player as the page uses it: seconds are the recording's, speed and skipped silence may change while it plays. */
-import { create, type Player, type RecordingEvent } from 'asciinema-player'
-import 'asciinema-player/dist/bundle/asciinema-player.css'
-import { batch, type Signal, signal } from '@preact/signals'
-import { type Cast, parseSize, shownText } from './cast.js'
-import { TimeMap } from './time-map.js'
+/** Plays a recording of any length: what is near the second that is shown is here, the rest is asked for when it is needed. */
+import { type Signal, signal } from '@preact/signals'
+import { type CastPart, parseSize, shownText } from './cast.js'
+import { type FetchPart, Reel } from './reel.js'
+import { Screen } from './screen.js'
+import { passed } from './time.js'
 
-/** Silence longer than this is skipped, seconds. */
-const IDLE_LIMIT = 2
 export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8]
+/** What is to be here beyond what is shown: seconds of watching, and events. */
+const AHEAD_SECONDS = 20
+const AHEAD_EVENTS = 200
+/** Longer between two frames: the page was not looked at, and nothing went on. */
+const MAX_FRAME_SECONDS = 0.25
+/** Recordings know milliseconds. */
+const ROUNDING_SECONDS = 0.0005
 
 export class Playback {
   /** Seconds of the recording. */
   readonly time: Signal<number>
+  /** Of the whole recording; a running session's grows. */
+  readonly seconds: Signal<number>
   readonly isPlaying = signal(false)
+  /** What is to be shown is under way. */
+  readonly isWaiting = signal(false)
+  /** Why it does not go on. */
+  readonly problem = signal<unknown>(undefined)
   readonly speed = signal<number>(1)
   readonly skipsIdle = signal(true)
-  readonly seconds: number
-  readonly #cast: Cast
-  readonly #place: HTMLElement
-  #player: Player | undefined
-  #map: TimeMap
+  readonly #fetch: FetchPart
+  readonly #screen: Screen
+  readonly #closed = new AbortController()
+  #reel: Reel
+  /** Of the next event to be shown. */
+  #next = 0
+  /** Second up to which the screen shows all. */
+  #shown: number
   #frame = 0
-  #isClosed = false
+  #frameMs = 0
+  #wanted: number | undefined
+  #seeking: Promise<void> | undefined
+  #growing: Promise<void> | undefined
 
-  constructor(cast: Cast, place: HTMLElement, startAt: number) {
-    this.#cast = cast
-    this.#place = place
-    this.seconds = cast.seconds
-    this.time = signal(Math.min(startAt, cast.seconds))
-    this.#map = this.#newMap()
-    this.#start()
+  /** @param first where it begins */
+  constructor(first: CastPart, fetch: FetchPart, place: HTMLElement) {
+    this.#reel = new Reel(first)
+    this.#fetch = fetch
+    this.time = signal(first.seconds)
+    this.seconds = signal(first.total)
+    this.#shown = first.seconds
+    this.#screen = new Screen(place, () => this.#show(this.#wanted ?? this.time.peek(), true))
   }
 
   async play(): Promise<void> {
-    if (this.time.value >= this.seconds - 0.01) await this.seek(0)
-    await this.#player?.play()
+    if (this.isPlaying.value) return
+    if (this.time.value >= this.seconds.value - 0.01) await this.seek(0)
+    if (this.#closed.signal.aborted) return
+    this.isPlaying.value = true
+    this.#frameMs = performance.now()
+    this.#frame = requestAnimationFrame((nowMs) => this.#tick(nowMs))
   }
 
   async toggle(): Promise<void> {
-    if (this.isPlaying.value) await this.#player?.pause()
+    if (this.isPlaying.value) this.#pause()
     else await this.play()
   }
 
+  /** Resolves when the frame stands. Of seconds that come faster than they can be shown, the last counts. */
   async seek(seconds: number): Promise<void> {
-    const to = Math.min(this.seconds, Math.max(0, seconds))
+    const to = Math.min(this.seconds.value, Math.max(0, seconds))
     this.time.value = to
-    await this.#player?.seek(this.#map.toPlayed(to))
+    this.#wanted = to
+    this.#seeking ??= this.#seekWanted().finally(() => {
+      this.#seeking = undefined
+    })
+    await this.#seeking
   }
 
   setSpeed(speed: number): void {
     this.speed.value = speed
-    this.#restart()
   }
 
   setSkipsIdle(skips: boolean): void {
     this.skipsIdle.value = skips
-    this.#map = this.#newMap()
-    this.#restart()
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#stop()
+    this.#closed.abort()
+    this.#pause()
+    this.#screen.close()
   }
 
-  #newMap(): TimeMap {
-    const limit = this.skipsIdle.peek() ? IDLE_LIMIT : Number.POSITIVE_INFINITY
-    return new TimeMap(
-      this.#cast.events.map(([at]) => at),
-      limit,
-    )
+  async #seekWanted(): Promise<void> {
+    while (this.#wanted !== undefined && !this.#closed.signal.aborted) {
+      const to = this.#wanted
+      if (this.#reel.leadsTo(to, this.#shown)) this.#show(to, false)
+      else if (this.#reel.holds(to)) this.#show(to, true)
+      else if (!(await this.#fetchAt(to))) return
+      if (this.#wanted === to) this.#wanted = undefined
+    }
   }
 
-  #restart(): void {
-    const wasPlaying = this.isPlaying.value
-    this.#stop()
-    this.#start()
-    if (wasPlaying) void this.play().catch(() => {}) // closed meanwhile
+  async #fetchAt(seconds: number): Promise<boolean> {
+    this.isWaiting.value = true
+    try {
+      const part = await this.#fetch({ from: seconds }, this.#closed.signal)
+      this.#reel = new Reel(part)
+      this.seconds.value = Math.max(this.seconds.peek(), part.total)
+      this.#show(part.seconds, true)
+      this.problem.value = undefined
+      return true
+    } catch (error) {
+      if (this.#closed.signal.aborted) return false
+      this.#wanted = undefined
+      this.problem.value = error
+      this.#pause()
+      return false
+    } finally {
+      this.isWaiting.value = false
+    }
   }
 
-  #start(): void {
-    const { columns, rows } = this.#cast
-    // sizes belong to the recording, not to the options: those would hold against later resizes
-    const player = create({ data: '', parser: () => ({ cols: columns, rows, events: this.#events() }) }, this.#place, {
-      controls: false,
-      preload: true,
-      fit: 'both',
-      theme: 'dockin',
-      cursorMode: 'steady',
-      terminalFontFamily: 'var(--mono)',
-      speed: this.speed.peek(),
-    })
-    this.#player = player
-    player.addEventListener('playing', () => this.#playing())
-    player.addEventListener('pause', () => this.#paused())
-    player.addEventListener('ended', () => {
-      this.time.value = this.seconds
-      this.#paused()
-    })
-    void player.seek(this.#map.toPlayed(this.time.peek())).catch(() => {}) // closed before it was ready
+  /** Draws everything up to a second. @param anew from the screen with which the reel begins */
+  #show(seconds: number, anew: boolean): void {
+    if (anew) {
+      this.#screen.reset(this.#reel.head)
+      this.#next = 0
+    }
+    const { events, head } = this.#reel
+    let text = ''
+    for (let event = events[this.#next]; event && event[0] <= seconds + ROUNDING_SECONDS; event = events[++this.#next]) {
+      const size = event[1] === 'r' ? parseSize(event[2]) : undefined
+      if (size) {
+        this.#screen.write(text)
+        text = ''
+        this.#screen.resize(size.columns, size.rows)
+      } else text += shownText(event, head.hasTerminal) ?? ''
+    }
+    this.#screen.write(text)
+    this.#shown = seconds
   }
 
-  #stop(): void {
+  #tick(nowMs: number): void {
+    if (!this.isPlaying.peek()) return
+    const watched = Math.min(MAX_FRAME_SECONDS, Math.max(0, nowMs - this.#frameMs) / 1000) * this.speed.peek()
+    this.#frameMs = nowMs
+    // a jump is under way: the clock stands until its frame does
+    if (!this.#seeking) this.#advance(watched)
+    if (this.isPlaying.peek()) this.#frame = requestAnimationFrame((next) => this.#tick(next))
+  }
+
+  #advance(watched: number): void {
+    const { events, next, begin } = this.#reel
+    const to = passed(events, this.#next, begin, this.#shown, watched, this.skipsIdle.peek())
+    if (to !== undefined) {
+      this.#show(to, false)
+      this.time.value = to
+    } else if (next === undefined) {
+      this.#show(this.seconds.peek(), false)
+      this.time.value = this.seconds.peek()
+      this.#pause()
+    }
+    this.isWaiting.value = to === undefined && next !== undefined
+    if (next !== undefined && this.#isShort()) this.#growing ??= this.#grow(next)
+  }
+
+  #isShort(): boolean {
+    const ahead = this.#reel.last - this.#shown
+    return this.#reel.events.length - this.#next < AHEAD_EVENTS || ahead < AHEAD_SECONDS * this.speed.peek()
+  }
+
+  async #grow(block: number): Promise<void> {
+    const reel = this.#reel
+    try {
+      const part = await this.#fetch({ block }, this.#closed.signal)
+      // somebody jumped meanwhile: it belongs nowhere
+      if (reel !== this.#reel) return
+      this.#next -= reel.append(part, this.#next)
+      this.seconds.value = reel.total
+      this.problem.value = undefined
+    } catch (error) {
+      if (this.#closed.signal.aborted || reel !== this.#reel) return
+      this.problem.value = error
+      this.isWaiting.value = false
+      this.#pause()
+    } finally {
+      this.#growing = undefined
+    }
+  }
+
+  #pause(): void {
     cancelAnimationFrame(this.#frame)
     this.isPlaying.value = false
-    this.#player?.dispose()
-    this.#player = undefined
-  }
-
-  #playing(): void {
-    this.isPlaying.value = true
-    const step = (): void => {
-      const player = this.#player
-      if (this.#isClosed || !player || !this.isPlaying.peek()) return
-      this.time.value = Math.min(this.seconds, this.#map.toRecorded(player.getCurrentTime()))
-      this.#frame = requestAnimationFrame(step)
-    }
-    cancelAnimationFrame(this.#frame)
-    step()
-  }
-
-  #paused(): void {
-    batch(() => {
-      cancelAnimationFrame(this.#frame)
-      this.isPlaying.value = false
-    })
-  }
-
-  /** What the player shows: output and sizes, in milliseconds of its own time. Markers are the time bar's. */
-  *#events(): Generator<RecordingEvent> {
-    const { hasTerminal, events } = this.#cast
-    // the player takes no recording without events
-    yield [0, 'o', '']
-    for (const event of events) {
-      const [at, code, data] = event
-      const ms = this.#map.toPlayed(at) * 1000
-      const text = shownText(event, hasTerminal)
-      if (text !== undefined) yield [ms, 'o', text]
-      else if (code === 'r' && parseSize(data)) yield [ms, 'r', data]
-    }
-    yield [this.#map.toPlayed(this.seconds) * 1000, 'o', '']
   }
 }

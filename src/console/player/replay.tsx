@@ -4,40 +4,60 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { CommandItem } from '../../wire/api/sessions.js'
 import { Icon } from '../parts/icon.js'
+import { problemText } from '../parts/messages.js'
 import { clockText } from '../parts/text.js'
 import { useKeys } from '../state/keys.js'
-import type { Cast } from './cast.js'
+import type { CastPart } from './cast.js'
 import { Playback, SPEEDS } from './playback.js'
+import type { FetchPart } from './reel.js'
 import { TimeBar } from './time-bar.js'
 
 export interface ReplayProps {
-  readonly cast: Cast
-  readonly startAt: number
+  /** Where it begins. */
+  readonly first: CastPart
+  readonly fetch: FetchPart
   readonly commands: readonly CommandItem[]
   /** Hands the player over, and takes it back with undefined. */
   readonly onPlayer: (playback: Playback | undefined) => void
 }
 
-export function Replay({ cast, startAt, commands, onPlayer }: ReplayProps) {
+export function Replay({ first, fetch, commands, onPlayer }: ReplayProps) {
   const stage = useRef<HTMLDivElement>(null)
   const whole = useRef<HTMLDivElement>(null)
   const [playback, setPlayback] = useState<Playback>()
   useEffect(() => {
     if (!stage.current) return
-    const made = new Playback(cast, stage.current, startAt)
+    const made = new Playback(first, fetch, stage.current)
     setPlayback(made)
     onPlayer(made)
     return () => {
       onPlayer(undefined)
       made.close()
     }
-  }, [cast])
+  }, [first])
   return (
     <div class="player" ref={whole}>
       <div class="stage" ref={stage} />
+      {playback && <News playback={playback} />}
       {playback && <Controls playback={playback} commands={commands} onFull={() => void toggleFull(whole.current)} />}
     </div>
   )
+}
+
+/** That the picture waits, or why it does not go on. What is there at once is not said. */
+function News({ playback }: { readonly playback: Playback }) {
+  const { problem, isWaiting, time } = playback
+  if (problem.value !== undefined) {
+    return (
+      <p class="note warn" role="alert">
+        <Icon name="warn" /> {problemText(problem.value)}
+        <button type="button" class="button plain" onClick={() => void playback.seek(time.peek())}>
+          Try again
+        </button>
+      </p>
+    )
+  }
+  return <div class={isWaiting.value ? 'waiting on' : 'waiting'} role="status" aria-label={isWaiting.value ? 'Loading' : ''} />
 }
 
 interface ControlsProps {
@@ -46,7 +66,8 @@ interface ControlsProps {
   readonly onFull: () => void
 }
 function Controls({ playback, commands, onFull }: ControlsProps) {
-  const { time, isPlaying, speed, skipsIdle, seconds } = playback
+  const { time, isPlaying, speed, skipsIdle } = playback
+  const seconds = playback.seconds.value
   const toCommand = (step: 1 | -1): void => {
     const at = time.value
     const found = step > 0 ? commands.find(({ offset }) => offset > at + 0.05) : commands.findLast(({ offset }) => offset < at - 0.5)

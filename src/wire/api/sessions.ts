@@ -112,10 +112,20 @@ export const sessionOperations = {
     method: 'GET',
     path: '/api/v1/sessions/{id}/recording',
     access: 'user',
-    summary: 'Its recording as asciicast v2; of a live session what has been written so far. The look is an event',
+    summary: 'Its recording as asciicast v2, whole or in parts; of a live session what has been written so far. The look is an event',
     params: sessionParams,
     query: z.strictObject({
       from: z.coerce.number().min(0).max(1e9).optional().describe('Begin at this second: header, the screen as it was, what follows; times stay'),
+      limit: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(4 * 2 ** 20)
+        .optional()
+        .describe('A part of about so many bytes; its header tells in dockin.part its second, the total of seconds, and the next block'),
+      seq: z.coerce.number().int().min(1).optional().describe('With limit: begin at this command, by the number of its event'),
+      time: timeSchema.optional().describe('With limit: begin at this moment'),
+      block: z.coerce.number().int().min(0).optional().describe('With limit: go on at this block, without a screen'),
     }),
     answer: stream('application/x-asciicast'),
   }),
