@@ -11,6 +11,7 @@ import type { ListMistake } from '../wire/api/lists.js'
 import { readCopy, type SharedSet, writeCopy } from './list-copy.js'
 import { difference, fingerprint } from './list-difference.js'
 import { ListError, nameOf } from './list-mistakes.js'
+import { ListTrouble } from './list-trouble.js'
 
 /** What a list holds, and what is done with it. */
 export interface ListKind<T> {
@@ -45,9 +46,7 @@ export class SharedList<T> {
   readonly #object: string
   readonly #copy: string
   #set: SharedSet = { version: 0, list: [] }
-  #trouble: string | undefined
-  #isAway = false
-  #told = ''
+  readonly #trouble: ListTrouble
   #looking: Promise<void> = Promise.resolve()
   #polls = 0
   #stop: (() => void)[] = []
@@ -57,6 +56,7 @@ export class SharedList<T> {
     this.#parts = parts
     this.#store = new ListRedis(kind.name, parts.url, parts.log)
     this.#object = listKeys(kind.name).document
+    this.#trouble = new ListTrouble(kind.name, (event) => this.#event(event), parts.log)
     this.#copy = join(parts.dataDir, 'state', `${kind.name}.json`)
   }
 
@@ -89,7 +89,7 @@ export class SharedList<T> {
 
   /** Why what Redis holds is not in force; undefined while it is. */
   get trouble(): string | undefined {
-    return this.#trouble
+    return this.#trouble.text
   }
 
   /** Reads Redis now. Never rejects: what is wrong is told, and the list before it holds. */
@@ -133,6 +133,7 @@ export class SharedList<T> {
     try {
       const version = await this.#store.replace(list, there)
       this.#apply({ version, list }, values)
+      await this.#trouble.clear(version)
       await this.#keepCopy()
       return this.#set
     } catch (error) {
@@ -199,7 +200,7 @@ export class SharedList<T> {
           { cause: error },
         )
       this.#apply(copy.set, copy.values)
-      await this.#refuse(error, undefined, `the copy of version ${copy.set.version} is in force`)
+      await this.#trouble.note(error, undefined, copy.set.version, `the copy of version ${copy.set.version} is in force`)
     }
   }
 
@@ -212,7 +213,7 @@ export class SharedList<T> {
 
   async #poll(): Promise<void> {
     this.#polls++
-    if (this.#trouble === undefined && this.#polls % WHOLE_POLLS !== 0) {
+    if (this.#trouble.text === undefined && this.#polls % WHOLE_POLLS !== 0) {
       const version = await this.#store.version().catch(() => undefined)
       if (version === String(this.#set.version)) return
     }
@@ -228,49 +229,19 @@ export class SharedList<T> {
       found = fingerprint(value)
       if (found === fingerprint(before.list)) {
         this.#set = { version, list: before.list }
-        await this.#isWell()
+        await this.#trouble.clear(version)
         return
       }
       const list = this.#listOf(value)
       const values = this.#kind.read(list)
       await this.#event({ action: 'reload', ...difference(this.name, before.list, list, this.#kind.shown) })
       this.#apply({ version, list }, values)
-      await this.#isWell()
+      await this.#trouble.clear(version)
       await this.#keepCopy()
       this.#parts.log.info({ list: this.name, version, entries: values.length }, 'list.reload')
     } catch (error) {
-      await this.#refuse(error, found, `version ${before.version} is in force`)
+      await this.#trouble.note(error, found, before.version, `version ${before.version} is in force`)
     }
-  }
-
-  /** Told once for each broken list and once for each time that Redis is away, not at each look. */
-  async #refuse(thrown: unknown, sha256: string | undefined, instead: string): Promise<void> {
-    const { code, message: reason } = toOpsError(thrown)
-    const isAway = code === 'TARGET_UNREACHABLE'
-    this.#trouble = `${reason}; ${instead}`
-    // while Redis is away it may say so in other words each time
-    const told = isAway ? 'away' : `${sha256}${reason}`
-    if (told === this.#told) return
-    this.#told = told
-    this.#isAway = isAway
-    this.#parts.log.error({ list: this.name, reason, instead }, isAway ? 'list.away' : 'list.reload.refused')
-    const { version } = this.#set
-    await this.#event({ action: isAway ? 'away' : 'reload.refused', before: { version }, after: { ...(sha256 !== undefined && { sha256 }), reason } }).catch(
-      (failure: unknown) => {
-        this.#told = ''
-        this.#parts.log.error({ error: failure }, 'audit.failed')
-      },
-    )
-  }
-
-  async #isWell(): Promise<void> {
-    const wasAway = this.#isAway
-    this.#trouble = undefined
-    this.#told = ''
-    this.#isAway = false
-    if (!wasAway) return
-    this.#parts.log.info({ list: this.name, version: this.#set.version }, 'list.back')
-    await this.#event({ action: 'back', after: { version: this.#set.version } }).catch((error: unknown) => this.#parts.log.error({ error }, 'audit.failed'))
   }
 
   #event({ action, ...rest }: { readonly action: string; readonly before?: unknown; readonly after?: unknown; readonly user?: string }): Promise<unknown> {
@@ -281,7 +252,6 @@ export class SharedList<T> {
   #apply(set: SharedSet, values: readonly T[]): void {
     this.#kind.apply(values)
     this.#set = set
-    this.#trouble = undefined
   }
 
   /** Without it the gateway runs on; a start without Redis would find an older list, or none. */

@@ -10,9 +10,11 @@ import { addExec } from './commands/exec.js'
 import { addGet } from './commands/get.js'
 import { addCmdb } from './commands/list.js'
 import { addLogin } from './commands/login.js'
+import { addLogs } from './commands/logs.js'
 import { addReplay } from './commands/replay.js'
 import { addRules } from './commands/rules.js'
 import { addSshConfig } from './commands/ssh-config.js'
+import { addUsers } from './commands/user-list.js'
 import { addVerify, addVersion } from './commands/verify.js'
 import { finishTree, newProgram } from './program.js'
 
@@ -23,8 +25,10 @@ export function opsctlProgram(cli: Cli): Command {
   addDescribe(program, cli)
   addCmdb(program, cli, 'list')
   addExec(program, cli)
+  addLogs(program, cli)
   addCp(program, cli)
   addRules(program, cli)
+  addUsers(program, cli)
   addAudit(program, cli)
   addReplay(program, cli)
   addControl(program, cli)

@@ -35,7 +35,7 @@ export function listHandlers({ lists }: Pick<ApiParts, 'lists'>): Required<Pick<
       const { list } = read(call, rules())
       return { version: rules().current.version, rules: list.map(mapOf), ...troubleOf(rules()) }
     },
-    putRuleList: (call) => changed(call, (expected) => rules().change(call.identity, () => call.body.rules, expected)),
+    putRuleList: (call) => changed(call, rules(), (list, expected) => list.change(call.identity, () => call.body.rules, expected)),
     checkRuleList: ({ body }) => {
       const draft = body.rules ?? rules().current.list
       return { rules: draft.length, examples: draft.reduce<number>((sum, rule) => sum + examplesOf(rule), 0), mistakes: [...rules().check(draft)] }
@@ -48,20 +48,22 @@ export function listHandlers({ lists }: Pick<ApiParts, 'lists'>): Required<Pick<
       const { name } = call.params
       if (call.body.rule.name !== name) throw new OpsError('BAD_REQUEST', 'two names', { detail: `the rule must have the name of its path, ${shown(name)}` })
       const { before } = call.query
-      return changed(call, (expected) => rules().put(call.identity, call.body.rule, { ...(before !== undefined && { before }), expected }))
+      return changed(call, rules(), (list, expected) => list.put(call.identity, call.body.rule, { ...(before !== undefined && { before }), expected }))
     },
-    deleteRule: (call) => changed(call, (expected) => rules().remove(call.identity, call.params.name, expected)),
+    deleteRule: (call) => changed(call, rules(), (list, expected) => list.remove(call.identity, call.params.name, expected)),
     getAddresses: (call) => {
       const { version } = read(call, rules())
       const { from } = z.looseObject({ from: addressesSchema.optional() }).parse(rules().find(call.params.name))
       return { version, ...(from && { from }) }
     },
     putAddresses: (call) =>
-      changed(call, (expected) =>
-        rules().change(call.identity, (list) => edited(list, call.params.name, (rule) => ({ ...rule, from: call.body.from })), expected),
+      changed(call, rules(), (list, expected) =>
+        list.change(call.identity, (all) => edited(all, call.params.name, (rule) => ({ ...rule, from: call.body.from })), expected),
       ),
     deleteAddresses: (call) =>
-      changed(call, (expected) => rules().change(call.identity, (list) => edited(list, call.params.name, ({ from: _from, ...rule }) => rule), expected)),
+      changed(call, rules(), (list, expected) =>
+        list.change(call.identity, (all) => edited(all, call.params.name, ({ from: _from, ...rule }) => rule), expected),
+      ),
     getUserList: (call) => {
       const { version, list } = read(call, users())
       return { version, users: list.map(accountOf), ...troubleOf(users()) }
@@ -73,15 +75,11 @@ export function listHandlers({ lists }: Pick<ApiParts, 'lists'>): Required<Pick<
     putUser: (call) => {
       const { name } = call.params
       const isKnown = (list: readonly unknown[]): boolean => list.some((entry) => mapOf(entry).name === name)
-      return changed(call, (expected) =>
-        users().change(
-          call.identity,
-          (list) => edited(isKnown(list) ? list : [...list, { name }], name, (account) => withChange(account, call.body)),
-          expected,
-        ),
+      return changed(call, users(), (list, expected) =>
+        list.change(call.identity, (all) => edited(isKnown(all) ? all : [...all, { name }], name, (account) => withChange(account, call.body)), expected),
       )
     },
-    deleteUser: (call) => changed(call, (expected) => users().remove(call.identity, call.params.name, expected)),
+    deleteUser: (call) => changed(call, users(), (list, expected) => list.remove(call.identity, call.params.name, expected)),
   }
 }
 
@@ -108,9 +106,13 @@ function read({ reply }: Asked, { current }: SharedListDoor): SharedListDoor['cu
 }
 
 /** Changes on the version that the caller has read. @throws OpsError BAD_REQUEST, CONFLICT, NOT_FOUND */
-async function changed({ request, reply }: Asked, change: (expected: number | 'any') => Promise<SharedListDoor['current']>): Promise<{ version: number }> {
+async function changed(
+  { request, reply }: Asked,
+  list: SharedListDoor,
+  change: (list: SharedListDoor, expected: number | 'any') => Promise<SharedListDoor['current']>,
+): Promise<{ version: number }> {
   try {
-    const { version } = await change(expectedOf(request))
+    const { version } = await change(list, expectedOf(request))
     reply.header('etag', `"${version}"`)
     return { version }
   } catch (thrown) {

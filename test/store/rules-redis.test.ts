@@ -92,7 +92,7 @@ describe('rules in Redis', { skip: needs.program('redis-server'), timeout: 120_0
     const server = await redisServer(t)
     const { shared } = await gateway(t, server.url, await tempDir(t), [rule('r', ['rm'])])
     await server.command('HSET', RULES_KEYS.document, 'version', '9')
-    await assert.rejects(shared.put(ANN, rule('r', ['dd'])), code('CONFLICT'))
+    await assert.rejects(shared.put(ANN, rule('r', ['dd']), { expected: 1 }), code('CONFLICT'))
     await shared.look()
     await shared.put(ANN, rule('r', ['dd']))
     assert.equal(shared.current.version, 10)

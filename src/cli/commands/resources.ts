@@ -121,6 +121,7 @@ const RULES: Listing<RuleItem> = {
     { title: 'NAME', value: (item) => item.name },
     { title: 'USERS', value: (item) => item.users.join(','), shrinkTo: 8 },
     { title: 'GROUPS', value: (item) => item.groups.join(','), shrinkTo: 8 },
+    { title: 'FROM', value: (item) => item.from?.join(',') ?? '', wide: true, shrinkTo: 8 },
     { title: 'WHERE', value: (item) => item.where.map(whereText).join(' '), shrinkTo: 12 },
     { title: 'DOORS', value: (item) => item.doors.join(','), shrinkTo: 8 },
     { title: 'COMMANDS', value: (item) => (item.commands ? `${item.commands.mode} ${item.commands.entries.length}` : 'all') },

@@ -9,10 +9,12 @@ import { allItems } from '../api/pages.js'
 import { type Cli, type Gateway, type GlobalOptions, gatewayOf, out, printRows, say } from '../cli.js'
 import { UsageError } from '../problem.js'
 import { exitWith, outputOption, wholeNumber } from '../program.js'
+import { readListFile } from '../text/list-file.js'
 import type { Listing, OutputFormat } from '../text/output.js'
 import { jsonText, yamlText } from '../text/output.js'
 import { safe } from '../text/safe.js'
 import { parseTime } from './filters.js'
+import { addRuleList, checkDraft } from './rule-list.js'
 import { addressFrom } from './target.js'
 
 interface TestOptions extends GlobalOptions {
@@ -21,6 +23,9 @@ interface TestOptions extends GlobalOptions {
   readonly cwd?: string
   readonly file?: string
   readonly replay?: boolean
+  readonly live?: boolean
+  readonly draft?: string
+  readonly from?: string
   readonly since?: Date
   readonly user?: string
   readonly limit: number
@@ -43,9 +48,9 @@ interface Checked {
 }
 
 export function addRules(program: Command, cli: Cli): void {
-  program
-    .command('rules')
-    .description('ask the rules')
+  const rules = program.command('rules').description('ask the rules, and change those that live in Redis (admins)')
+  addRuleList(rules, cli)
+  rules
     .command('test')
     .description('what the policy would answer; nothing is run. Exit 0: allowed (or all as wanted), 254: refused, 1: other than wanted')
     .argument('[target]', 'POD[.NAMESPACE[.CLUSTER]][+CONTAINER]')
@@ -54,6 +59,9 @@ export function addRules(program: Command, cli: Cli): void {
     .addOption(new Option('--door <door>', 'the way in').choices([...DOORS]).default('shell'))
     .option('--cwd <dir>', 'directory of the shell')
     .option('-f, --file <file>', 'YAML list of {target, line, user, door, expect: allow|deny}: all of them')
+    .option('--live', 'the examples beside the rules that live in Redis (admins)')
+    .option('--draft <file>', 'the examples beside the rules of a file, and everything else that is wrong with it (admins)')
+    .addOption(new Option('--from <ip>', 'ask as if coming from this address'))
     .option('--replay', 'ask again every line of the audit log, and show those that would be answered otherwise')
     .option('--since <time>', 'with --replay: not before', (text: string) => parseTime(text))
     .option('--user <name>', 'with --replay: of this user')
@@ -68,16 +76,29 @@ export function addRules(program: Command, cli: Cli): void {
 
 async function test(cli: Cli, target: string | undefined, line: readonly string[], options: TestOptions): Promise<void> {
   const gateway = await gatewayOf(cli, options)
+  if (options.draft !== undefined) return exitWith((await checkDraft(cli, gateway, await readListFile(options.draft))) ? 0 : 1)
+  if (options.live) return checkLive(cli, gateway)
   if (options.file !== undefined) return checkAll(cli, gateway, await readExamples(options.file), options)
   if (options.replay) return replay(cli, gateway, options)
-  if (target === undefined) throw new UsageError('name a target, or --file, or --replay')
-  const { as: user, door, cwd } = options
-  const body = { target: addressFrom(target), door, ...(user !== undefined && { user }), ...(cwd !== undefined && { cwd }) }
+  if (target === undefined) throw new UsageError('name a target, or --file, --live, --draft or --replay')
+  const { as: user, door, cwd, from } = options
+  const body = { target: addressFrom(target), door, ...defined({ user, cwd, from }) }
   const answer = await gateway.api.testRules({ body: line.length === 0 ? body : { ...body, line: line.join(' ') } })
   if (options.output === 'json') await out(cli, jsonText(answer))
   else if (options.output === 'yaml') await out(cli, yamlText(answer))
   else await out(cli, answerText(answer))
   exitWith(answer.allow ? 0 : 254)
+}
+
+function defined<T extends object>(facts: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }
+}
+
+async function checkLive(cli: Cli, { api }: Gateway): Promise<void> {
+  const { rules, examples, mistakes } = await api.checkRuleList({ body: {} })
+  for (const { name, index, key, message } of mistakes) await out(cli, `${safe(`rule ${name ?? index}: ${key}: ${message}`)}\n`)
+  say(cli, `${rules} rules, ${examples} examples, ${mistakes.length} answered otherwise\n`)
+  exitWith(mistakes.length > 0 ? 1 : 0)
 }
 
 function answerText(answer: RuleTestResult): string {
