@@ -20,14 +20,14 @@ import { isLooker, openedDescriptor, printsDescriptors, reachesDescriptor, unpro
 import type { Cause, Finding } from './findings.js'
 import { hiddenScripts } from './latent.js'
 import { isOpen, nestedFault, parseLine, parseScript } from './parse.js'
-import { absolute, isProtected, PROGRAM_DIRECTORIES } from './paths.js'
+import { absolute, isProtected, isProtectedPlace, PROGRAM_DIRECTORIES } from './paths.js'
 import { isKnownProgram, programVet } from './programs.js'
 import { type RedirectScope, vetRedirect } from './redirects.js'
 import type { Call } from './scope.js'
-import { isName, refuseAssignment } from './variables.js'
+import { isName, refuseAssignment, refuseExport } from './variables.js'
 import { type Arg, constant, expandAssignment, expandWord, isArray, unknownArg, type WordContext } from './words.js'
 import { WRAPPERS } from './wrappers.js'
-import { isOptionName, madeOptionNames, redirectedOutput, writtenFiles } from './writers.js'
+import { isOptionName, linkedFiles, madeOptionNames, redirectedOutput, writtenFiles } from './writers.js'
 
 export interface Invocation extends Call {
   /** Of the shell, and harmless: a white list need not name it. */
@@ -249,6 +249,8 @@ class Walk {
   #prefixAssignment(node: Assignment, command: string | undefined, place: Place): void {
     // `IFS= read -r line` is how everybody reads lines, and ends with the read.
     if (node.name === 'IFS' && command === 'read') return
+    const refusal = command === undefined ? undefined : refuseExport(node.name)
+    if (refusal !== undefined) this.#find('variable', command ?? '', refusal)
     this.assignment(node, command ?? 'assignment', place)
   }
 
@@ -315,7 +317,7 @@ class Walk {
         if (part.prefix !== '#') this.#arithmeticVariable(part.parameter, part.operation !== undefined)
       } else if (part.type === 'CommandExpansion') this.#arithmeticOutput(scriptSource(part.script))
       else if (part.type === 'DoubleQuoted') this.arithmeticWord({ parts: part.parts, value: '' })
-      else if ('value' in part) for (const name of namesIn(part.value)) this.arithmeticName(name)
+      else if ('value' in part) this.arithmeticText(part.value)
     }
   }
   #arithmeticVariable(name: string, changed = false): void {
@@ -394,6 +396,10 @@ class Walk {
     if (!wrapper && !builtin) this.#later.push(() => this.#checkUnproven(call))
     vet?.(call, scope)
     for (const file of writtenFiles(call)) this.#writeByProgram(file, name)
+    for (const file of linkedFiles(call)) {
+      if (this.#resolve(file.text).some(isProtectedPlace))
+        this.#find('protected-output', name, `gives another name to ${short(file.text)}, which belongs to programs or the system`)
+    }
     for (const file of madeOptionNames(call)) this.#find('protected-output', name, `makes a file whose name is an option (${short(file.text)})`)
     const output = redirectedOutput(call)
     if (output) this.#write(output, name)

@@ -5,7 +5,7 @@
 import type { Cause } from './findings.js'
 import { type OptionTable, readOptions } from './options.js'
 import type { Call, Scope, Vet } from './scope.js'
-import { isName } from './variables.js'
+import { isName, refuseExport } from './variables.js'
 import { type Arg, constant, unknownArg } from './words.js'
 
 export interface BuiltinRow {
@@ -67,7 +67,9 @@ export const BUILTINS: ReadonlyMap<string, BuiltinRow> = new Map(
     pushd: listed(({ args }, scope) => args.length > 0 && scope.changeDirectory(undefined)),
     popd: listed((_, scope) => scope.changeDirectory(undefined)),
     alias: free(vetAlias),
-    trap: denied('would run a command later, unseen'),
+    trap: free(({ args, name }, scope) => {
+      if (!args.every((arg) => arg.kind === 'constant' && /^-[lp]$/.test(arg.text))) scope.find('shell-state', name, 'would run a command later, unseen')
+    }),
     bind: denied('would bind a command to a key'),
     complete: denied('would run a command at completion'),
     compopt: denied('changes completion'),
@@ -178,6 +180,7 @@ const DECLARE: OptionTable = { flags: 'aAfFgIiprtuxlE' }
 /** export, readonly, declare, typeset, local: `name`, `name=value`; options may come with `+`. */
 function vetDeclaration(call: Call, scope: Scope): void {
   let integer = false
+  const exports = call.name === 'export' || call.args.some((arg) => /^-[A-Za-z]*x/.test(arg.text))
   for (const arg of call.args) {
     if (arg.kind === 'constant' && /^[-+][A-Za-z]+$/.test(arg.text)) {
       if (arg.text.includes('n') && call.name !== 'export') scope.find('variable', call.name, 'makes a variable stand for another one (-n)')
@@ -190,8 +193,23 @@ function vetDeclaration(call: Call, scope: Scope): void {
       continue
     }
     if (arg.text === '--' && arg.kind === 'constant') continue
+    const refusal = exports ? refuseExport(arg.prefix.replace(/\+?=[\s\S]*$/, '')) : undefined
+    if (refusal !== undefined) scope.find('variable', call.name, refusal)
+    if (scope.dialect === 'bash') vetArrayText(arg, call, scope)
     declareOne(arg, integer, call, scope)
   }
+}
+/**
+ * bash reads a value `(..)` that is text, not syntax, as an array's elements and expands them (`declare -a x='($(cmd))'`),
+ * with -a or when the variable was an array before.
+ */
+function vetArrayText(arg: Arg, { name, args }: Call, scope: Scope): void {
+  const value = arg.text.slice(arg.text.indexOf('=') + 1)
+  if (!arg.text.includes('=')) return
+  if (/^\s*\([\s\S]*[$`]/.test(value)) scope.find('hidden', name, `reads a text as an array, in which a command may hide (${arg.text})`)
+  if (arg.kind !== 'dynamic' || arg.settled || !value.startsWith('…')) return
+  const isArray = args.some(({ text }) => /^-[A-Za-z]*[aA]/.test(text))
+  if (isArray) scope.find('hidden', name, `reads a value that only the shell knows as an array, in which a command may hide (${arg.text})`)
 }
 function declareOne(arg: Arg, integer: boolean, { name }: Call, scope: Scope): void {
   const equals = arg.prefix.search(/\+?=/)

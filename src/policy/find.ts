@@ -22,7 +22,9 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
 export function vetFind({ name, args }: Call, scope: Scope): void {
   let index = 0
   let dynamic: Arg | undefined
-  const below = startsBelow(args)
+  const starts = startsOf(args)
+  const below = startsBelow(starts)
+  const lead = below && starts.length < 2 ? (starts[0]?.text ?? '.') : ''
   let commands = false
   while (index < args.length) {
     const arg = args[index++] as Arg
@@ -41,7 +43,7 @@ export function vetFind({ name, args }: Call, scope: Scope): void {
       const end = endOfCommand(args, index)
       const words = args.slice(index, end)
       commands = true
-      scope.run(words.length > 0 ? words.map((word) => fillBraces(word, below)) : [unknownArg(true)], name)
+      scope.run(words.length > 0 ? words.map((word) => fillBraces(word, below, arg.text.endsWith('dir') ? '' : lead)) : [unknownArg(true)], name)
       index = end + 1
     } else if (kind === 'delete') scope.run([constant('rm'), constant('-rf'), unknownArg(false)], name)
     else if (kind !== 'flag') {
@@ -64,9 +66,13 @@ function vetLater(arg: Arg, name: string, scope: Scope): void {
   })
 }
 /** True when all that find can find lies in folders that the line names, none of them where the kernel shows its processes. */
-function startsBelow(args: readonly Arg[]): boolean {
+function startsBelow(starts: readonly Arg[]): boolean {
+  return starts.every(({ kind, text }) => kind === 'constant' && !/^\/+(?:\.\/*)*(?:$|proc|dev)|\.\./.test(text))
+}
+/** The folders that find begins at; none means `.`. */
+function startsOf(args: readonly Arg[]): readonly Arg[] {
   const end = args.findIndex((arg) => /^[-(!]/.test(arg.text) && !/^-[HLPDO]/.test(arg.text))
-  return (end < 0 ? args : args.slice(0, end)).every(({ kind, text }) => kind === 'constant' && !/^\/+(?:\.\/*)*(?:$|proc|dev)|\.\./.test(text))
+  return (end < 0 ? args : args.slice(0, end)).filter((arg) => !/^-[HLP]$/.test(arg.text))
 }
 /** A pattern that spells part of an action, for a file of that name to make it one: `?delete`, `[-]exec`. */
 function isAimed({ kind, text }: Arg): boolean {
@@ -85,14 +91,15 @@ function endOfCommand(args: readonly Arg[], start: number): number {
   }
   return args.length
 }
-function fillBraces(arg: Arg, settled: boolean): Arg {
+/** @param lead what every name that find finds begins with, so that none is taken for an option */
+function fillBraces(arg: Arg, settled: boolean, lead: string): Arg {
   const at = arg.text.indexOf('{}')
   return at < 0
     ? arg
     : {
         kind: 'dynamic',
         text: arg.text.replaceAll('{}', '…'),
-        prefix: arg.text.slice(0, Math.min(at, arg.prefix.length)),
+        prefix: at === 0 ? lead : arg.text.slice(0, Math.min(at, arg.prefix.length)),
         splits: false,
         ...(settled && { settled }),
       }

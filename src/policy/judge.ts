@@ -5,7 +5,7 @@ import { foldersAbove, intersects, tailBehindDots } from './disguise.js'
 import { isDenied } from './findings.js'
 import { compileGlob, compileGlobs, type Glob } from './globs.js'
 import { findFlag, type Presence } from './options.js'
-import { absolute } from './paths.js'
+import { absolute, PROGRAM_DIRECTORIES } from './paths.js'
 import { readsWholeFile } from './programs.js'
 import type { Arg } from './words.js'
 import { renamesFiles } from './writers.js'
@@ -114,6 +114,9 @@ function deniedBy(call: Invocation, rule: CommandRule, analysis: Analysis): Refu
 /** @param does what the rule does with what the entries name */
 function namedBy(call: Invocation, entries: readonly CommandEntry[], analysis: Analysis, does: string): Refusal | undefined {
   for (const entry of entries) {
+    if (COPIERS.has(call.name) && call.args.some((arg) => isProgram(arg, nameOf(entry), analysis))) {
+      return { reason: `${call.name}: this rule ${does} ${entryText(entry)}, and a copy of the program would be beyond it`, entry: entryText(entry) }
+    }
     if (nameOf(entry) === call.name) {
       const presence = applies(entry, call, analysis)
       if (presence === 'yes') return { reason: `${call.name}: this rule ${does} ${entryText(entry)}`, entry: entryText(entry) }
@@ -126,6 +129,15 @@ function namedBy(call: Invocation, entries: readonly CommandEntry[], analysis: A
     }
   }
   return undefined
+}
+/** Commands that give a program's file another name, or its bytes to whoever makes one. */
+const COPIERS: ReadonlySet<string> = new Set('cp mv ln link install rsync scp dd cat tar cpio tee base64 gzip zip xxd busybox'.split(' '))
+/** True for `/bin/rm`, `if=/bin/rm`, when `name` is `rm`. */
+function isProgram(arg: Arg, name: string, analysis: Analysis): boolean {
+  if (arg.kind !== 'constant' || !arg.text.endsWith(name)) return false
+  return pathsIn(arg.text).some((path) =>
+    spellings(path, analysis).some((each) => each.endsWith(`/${name}`) && PROGRAM_DIRECTORIES.has(each.slice(0, -name.length - 1))),
+  )
 }
 function nameOf(entry: CommandEntry): string {
   return entry.cmd.slice(entry.cmd.lastIndexOf('/') + 1)
@@ -147,7 +159,7 @@ function pathPresence(args: readonly Arg[], patterns: readonly string[], analysi
   const glob = compileGlobs(patterns)
   let maybe = false
   for (const arg of args) {
-    if (arg.kind !== 'constant') maybe ||= strict
+    if (arg.kind !== 'constant') maybe ||= strict && mayEndLike(arg, patterns)
     else {
       const candidates = pathsIn(arg.text)
       if (analysis.directories === undefined && candidates.some((path) => !path.startsWith('/')) && !/^-\w+$/.test(arg.text)) maybe ||= strict
@@ -156,6 +168,15 @@ function pathPresence(args: readonly Arg[], patterns: readonly string[], analysi
     }
   }
   return maybe ? 'maybe' : 'no'
+}
+/** Whether the last name of what a glob finds may be that of a path the rule speaks of: `*.txt` never finds /etc/shadow, whatever links lead there. */
+function mayEndLike({ kind, text }: Arg, patterns: readonly string[]): boolean {
+  if (kind !== 'glob' || text.includes('..') || /[=\\]/.test(text)) return true
+  const name = text.slice(text.lastIndexOf('/') + 1)
+  return patterns.some((pattern) => {
+    const cut = Math.max(pattern.lastIndexOf('/'), pattern.lastIndexOf('*'))
+    return /[\\[]/.test(pattern) || intersects(name, `${pattern[cut] === '/' ? '' : '*'}${pattern.slice(cut + 1)}`)
+  })
 }
 function hidesBehindDots(path: string, patterns: readonly string[]): boolean {
   const tail = tailBehindDots(path)
@@ -212,6 +233,8 @@ function readDenied(path: Arg, rule: CommandRule, analysis: Analysis): Refusal |
 }
 function readNamed(path: Arg, entries: readonly CommandEntry[], analysis: Analysis, does: string): Refusal | undefined {
   for (const entry of entries) {
+    if (isProgram(path, nameOf(entry), analysis))
+      return { reason: `redirection: this rule ${does} ${entryText(entry)}, and a copy of the program would be beyond it`, entry: entryText(entry) }
     if (nameOf(entry) !== 'cat' || entry.path.length === 0 || entry.flags.length > 0) continue
     const presence = pathPresence([path], entry.path, analysis, true)
     if (presence === 'yes') return { reason: `redirection: this rule ${does} ${entryText(entry)}, and < reads the same file`, entry: entryText(entry) }

@@ -24,7 +24,7 @@ export function absolute(path: string, cwd: string): string {
 
 /** Names that programs and loaders are taken from, or that reach processes and devices; writing there gives away the shell. */
 const PROTECTED =
-  /^\/(?:proc|dev|sys)(?:\/|$)|^\/(?:usr\/(?:local\/)?)?(?:s?bin|lib(?:32|64|x32|exec)?)(?:\/|$)|^\/etc\/(?:ld\.so\.|sudoers|gitconfig|cron)|^\/var\/spool\/cron(?:\/|$)|\/\.git\/(?:config|hooks|info|modules)(?:[./]|$)|\/\.gitconfig$|\/\.config\/git\//
+  /^\/(?:proc|dev|sys)(?:\/|$)|^\/(?:usr\/(?:local\/)?)?(?:s?bin|lib(?:32|64|x32|exec)?)(?:\/|$)|^\/etc\/(?:ld\.so\.|sudoers|gitconfig|cron)|^\/var\/spool\/cron(?:\/|$)|\/\.git\/(?:config|hooks|info|modules)(?:[./]|$)|\/\.git$|\/\.gitconfig$|\/\.config\/git\//
 /** Of /dev, what an output redirection may name: it leads back to the terminal or nowhere. */
 const HARMLESS_DEVICES: ReadonlySet<string> = new Set([
   '/dev/null',
@@ -45,4 +45,11 @@ const HARMLESS_DEVICES: ReadonlySet<string> = new Set([
 /** True for an absolute path that no command line may write to. */
 export function isProtected(path: string): boolean {
   return PROTECTED.test(path) && !HARMLESS_DEVICES.has(path)
+}
+
+/** Folders through which programs, their settings or a repository's are reached; another name for one is a way around `isProtected`. */
+const PLACE = /^\/(?:usr(?:\/local)?|etc)?$|^\/(?:usr\/(?:local\/)?)?(?:s?bin|lib(?:32|64|x32|exec)?)$|\/\.git$/
+/** True for an absolute path to which no link may be made. */
+export function isProtectedPlace(path: string): boolean {
+  return PLACE.test(path)
 }

@@ -7,7 +7,7 @@ import type { Cause } from './findings.js'
 import { mayBeOption, type OptionTable, readOptions } from './options.js'
 import type { Call, Scope, Vet } from './scope.js'
 import { vetSed } from './sed.js'
-import type { Arg } from './words.js'
+import { type Arg, constant } from './words.js'
 import { WRITERS } from './writers.js'
 
 const words = (text: string): string[] => text.trim().split(/\s+/)
@@ -24,7 +24,7 @@ const OPAQUE: ReadonlyMap<string, string> = new Map(
       'su runuser sg newgrp login ssh slogin mosh autossh sshpass dbclient telnet rlogin rsh ftp sftp lftp ncftp socat script scriptlive screen tmux byobu dtach abduco zellij at batch crontab ' +
       'chroot unshare nsenter setpriv capsh pkexec gosu su-exec systemd-run systemd-nspawn machinectl setarch linux32 linux64 i386 x86_64 numactl prlimit cgexec firejail bwrap schroot proot fakeroot fakechroot ' +
       'eatmydata catchsegv start-stop-daemon daemonize daemon run-parts runit runsv runsvdir chpst softlimit setuidgid envdir envuidgid multilog tini dumb-init s6-setuidgid supervisord supervisorctl ' +
-      'cttyhack uevent logsave fstab-decode niceload parset parcat env_parallel debconf dpkg-reconfigure dpkg-preconfigure dpkg-maintscript-helper invoke-rc.d deb-systemd-invoke run-init watchdog acpid savelog sql groff troff pic gpic perldoc perlbug perlthanks prove ptargrep pl2pm bashbug apt-key piconv rsync-ssl rrsync git-receive-pack git-upload-archive pam_namespace_helper ' +
+      'cttyhack uevent logsave mim debconf-apt-progress env_parallel.bash env_parallel.sh env_parallel.dash env_parallel.ksh env_parallel.mksh env_parallel.zsh env_parallel.fish env_parallel.csh env_parallel.tcsh sotruss mtrace memusage scalar e2scrub e2scrub_all installkernel instmodsh libnetcfg xsubpp h2xs enc2xs perlivp pydoc idle 2to3 prename perl-rename file-rename ucf tzselect dbus-send gdbus busctl fuse-overlayfs lesskey-exec dpkg-fsys-usrunmess  fstab-decode niceload parset parcat env_parallel debconf dpkg-reconfigure dpkg-preconfigure dpkg-maintscript-helper invoke-rc.d deb-systemd-invoke run-init watchdog acpid savelog sql groff troff pic gpic perldoc perlbug perlthanks prove ptargrep pl2pm bashbug apt-key piconv rsync-ssl rrsync git-receive-pack git-upload-archive pam_namespace_helper ' +
       'mispipe xe rush gargs just direnv rbenv pyenv asdf mise foreman honcho pm2 forever nodemon watchexec reflex circusd monit god execlineb s6-svscan s6-supervise with-contenv consul-template envconsul chamber aws-vault sops doppler tsocks heaptrack bpftrace systemtap uftrace trace-cmd toolbox distrobox hg svn bzr fossil cvs gh glab rdmd nim crystal zig ctest meson waf bazel xdotool etckeeper vcsh ' +
       'coreutils sbase-box ubase-box systemd-inhibit runcon schedtool trickle hyperfine openrc-run catatonit choom uclampset coresched nocache vipe vidir zrun lckdo dotlockfile setlock timelimit apptainer singularity buildah sem caffeinate openvt switch_root pivot_root genv gnice gnohup gtimeout gstdbuf gxargs gfind strace ltrace gdb gdbserver lldb perf valgrind rr bpftrace stap unbuffer rlwrap parallel pee sponge-exec chronic ifne entr inotifywait-exec fzf sk inotifyd bootchartd telnetd getty agetty mingetty sulogin zcip svlogd popmaildir reformime makemime lpd ftpd conspy fbsplash incrond dbus-run-session dbus-launch xvfb-run cpulimit faketime torify torsocks proxychains proxychains4 ' +
       'docker podman nerdctl crictl ctr runc crun lxc lxc-attach virsh vagrant ansible ansible-playbook salt salt-call puppet chef-client terraform helm ' +
@@ -44,7 +44,9 @@ const ESCAPE: ReadonlyMap<string, 'edit' | 'view' | 'other'> = new Map([
   ...words(
     'vi vim nvim vim.tiny vim.basic vim.nox view vimdiff nvi elvis vile ex rvim rview gvim ee nano rnano pico emacs emacsclient jed joe jmacs jstar rjoe ne micro kak hx mg zile mcedit le editor sensible-editor select-editor sudoedit',
   ).map((name) => [name, 'edit'] as const),
-  ...words('less more most pg zless zmore bzless xzless lzless zstdless lesspipe pager sensible-pager').map((name) => [name, 'view'] as const),
+  ...words('less more most pg zless zmore bzless xzless lzless zstdless lesspipe lessfile xzmore lzmore pager sensible-pager').map(
+    (name) => [name, 'view'] as const,
+  ),
   ...words(
     'man info apropos-pager top htop atop btop glances iftop nmon tig mc ranger nnn lf vifm ncdu lynx links elinks w3m mutt neomutt alpine mail mailx cscope sensible-browser xdg-open visudo vipw vigr edquota crontab-edit hexedit-shell screenfetch-shell gdbtui cgdb k9s',
   ).map((name) => [name, 'other'] as const),
@@ -97,8 +99,9 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     sdiff: { short: 'o', long: ['diff-program', 'output'] },
     diff3: { long: ['diff-program'] },
     ip: { args: /^(?:exec|exe|ex|e|-b|-ba(?:t|tc|tch)?)$/ },
-    apt: { short: 'oc', long: ['option', 'config-file'] },
-    'apt-get': { short: 'oc', long: ['option', 'config-file'] },
+    // A package of one's own runs its scripts.
+    apt: { short: 'oc', long: ['option', 'config-file'], args: /\.deb$/ },
+    'apt-get': { short: 'oc', long: ['option', 'config-file'], args: /\.deb$/ },
     'apt-cache': { short: 'oc', long: ['option', 'config-file'] },
     aptitude: { short: 'oc' },
     dpkg: { short: 'i', long: ['pre-invoke', 'post-invoke', 'install', 'unpack', 'configure', 'status-logger'] },
@@ -108,6 +111,20 @@ const RISKS: ReadonlyMap<string, Risk> = new Map(
     ldd: { args: /^[^-]/ },
     openssl: { args: /^--?(?:engine|provider|provider-path)$|^engine$/ },
     gzexe: { args: /./ },
+    json_pp: { args: /eval/ },
+    grog: { long: ['run'] },
+    // Gives a program's file another name.
+    'dpkg-divert': { args: /^--(?:ren|add|div|rem)|^[^-]/ },
+    // Perl's rename runs its first operand; the one of util-linux takes words.
+    rename: { args: /[;({`]|^s(\W).*\1.*\1[a-z]*e/ },
+    // What the kernel starts by itself.
+    sysctl: { args: /core_pattern|modprobe|hotplug|poweroff_cmd|uevent_helper|binfmt/ },
+    ldconfig: { short: 'fCnlr' },
+    patch: { short: 'e', long: ['ed'] },
+    'apt-config': { short: 'oc', long: ['option', 'config-file'] },
+    'apt-mark': { short: 'oc', long: ['option', 'config-file'] },
+    'apt-cdrom': { short: 'oc', long: ['option', 'config-file'] },
+
     // Its operand is a file of /etc/init.d, or of any other place.
     service: { args: /\// },
     mkfs: { short: 't' },
@@ -224,6 +241,8 @@ const VETS: ReadonlyMap<string, Vet> = new Map(
     sed: vetSed,
     gsed: vetSed,
     curl: vetCurl,
+    // busybox: a script that is `rm -rf`.
+    nuke: ({ name, args }, scope) => scope.run([constant('rm'), constant('-rf'), ...args], name),
   }),
 )
 

@@ -44,3 +44,11 @@ export function refuseAssignment(name: string, value: string | undefined): strin
   const harmless = Object.hasOwn(HARMLESS_VALUES, name) ? HARMLESS_VALUES[name] : undefined
   return value !== undefined && harmless?.test(value) ? undefined : `${name} may not be set, because a shell or a program takes commands from it`
 }
+
+/** Names under which scripts look for the tools that they start: `xzgrep` runs $GREP, `tzselect` $AWK. Harmless while the shell keeps them to itself. */
+const TOOLS =
+  /^(?:[EFZ]?GREP|DIFF|CMP|AWK|SED|TAR|CC|CXX|CPP|LD|AR|MAKE|RSH|FTP|SSH|SCP|SORT|LESSKEY|MORE|TROFF|GROFF_.*|NROFF|PIC|TBL|EQN|UCF_.*|DEBCONF_.*|DEBIAN_HAS_FRONTEND|HELP2MAN|EGREP_.*)$/
+/** Why `name` may not go into the environment of a program; undefined when it may. What else may not, may not be set at all. */
+export function refuseExport(name: string): string | undefined {
+  return TOOLS.test(name) ? `${name} may not be exported, because scripts start what it names` : undefined
+}

@@ -36,6 +36,8 @@ interface Hole {
 }
 
 const HOLE: Item = { hole: true, splits: false }
+/** An array of the line's own syntax; its elements are looked at where they stand. */
+const ARRAY_HOLE: Item = { hole: true, splits: false, settled: true }
 /** More alternatives than this make the word dynamic: bounds `{a,b}{a,b}{a,b}…`. */
 const MAX_BRACE_WORDS = 64
 /** More opening braces than this make the word dynamic: bounds the search for their partners. */
@@ -54,7 +56,7 @@ export function expandWord(word: Word, context: WordContext): Arg[] {
 /** The argument that an assignment-like word (`of=x`, `A=1` after env) is; array values are dynamic. */
 export function expandAssignment(assignment: Assignment, context: WordContext): Arg {
   if (assignment.index) return argOf([...plain(`${assignment.name}[`), HOLE], context, false)
-  if (isArray(assignment.value)) return argOf([...plain(`${assignment.name}=`), HOLE], context, false)
+  if (isArray(assignment.value)) return argOf([...plain(`${assignment.name}=`), ARRAY_HOLE], context, false)
   // bash expands a tilde there too (Bash manual 3.5.2), dash does not: both readings are the same text or dynamic.
   const value = expandTilde(itemsOf(assignment.value), context.home)
   const lead: Item[] = value.dynamic ? [{ hole: true, splits: false }] : plain(value.lead)

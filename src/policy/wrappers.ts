@@ -8,6 +8,7 @@ import { vetFind } from './find.js'
 import type { Cause } from './findings.js'
 import { type OptionTable, type ReadOption, readOptions } from './options.js'
 import type { Call, Scope, Vet } from './scope.js'
+import { refuseExport } from './variables.js'
 import { type Arg, constant, several, unknownArg } from './words.js'
 
 export interface WrapperRow {
@@ -29,6 +30,8 @@ interface Shape {
   /** Options that stand for something else than how the command is run. `query`: they run nothing at all. */
   readonly meaning?: Readonly<Record<string, Cause | 'query'>>
   readonly builtin?: boolean
+  /** The option that gives the program another argv[0]: a program of many names is then another one (`exec -a rm busybox`). */
+  readonly alias?: string
   /** True when the command does not get the environment of the guarded shell, which keeps pagers from being started. */
   readonly bare?: (options: readonly ReadOption[]) => boolean
 }
@@ -54,7 +57,7 @@ export const WRAPPERS: ReadonlyMap<string, WrapperRow> = new Map(
   Object.entries({
     command: plain({ builtin: true, options: { flags: 'pvV' }, meaning: { v: 'query', V: 'query' } }),
     builtin: plain({ builtin: true, options: {} }),
-    exec: plain({ builtin: true, options: { flags: 'cl', valued: 'a' }, bare: (options) => options.some(({ name }) => name === 'c') }),
+    exec: plain({ builtin: true, alias: 'a', options: { flags: 'cl', valued: 'a' }, bare: (options) => options.some(({ name }) => name === 'c') }),
     eval: special(vetEval, true, true),
     env: special(vetEnv),
     nohup: plain({ options: {} }),
@@ -127,8 +130,16 @@ function unwrap({ name, args }: Call, shape: Shape, scope: Scope): void {
   }
   if (shape.assignments) rest = takeAssignments(rest, name, scope)
   if (shape.bare?.(read.options) === true) bareEnvironment(rest, name, scope)
+  if (shape.alias !== undefined && rest[0]) runAlias(value(read.options, shape.alias), rest, name, scope)
   if (rest.length > 0) scope.run(rest, name)
   else if (shape.alone) scope.find(shape.alone, name, 'starts a shell')
+}
+
+/** Programs that look at their own name to learn what they are. */
+const MANY_NAMES = /^(?:busybox|toybox|coreutils|sbase-box|ubase-box)/
+function runAlias(alias: Arg | undefined, [program, ...args]: readonly Arg[], command: string, scope: Scope): void {
+  if (!alias || !program || !MANY_NAMES.test(program.text.slice(program.text.lastIndexOf('/') + 1))) return
+  scope.run([alias.kind === 'constant' ? constant(alias.text.replace(/^.*\/|^-/, '')) : alias, ...args], command)
 }
 
 /** `A=1 B=2 command`: the assignments are vetted; a word that may become several hides where the command begins. */
@@ -140,6 +151,8 @@ function takeAssignments(args: readonly Arg[], command: string, scope: Scope): r
     if (equals < 1) break
     if (several(arg)) scope.find('dynamic-name', command, `is given ${arg.text}, which may become several words`)
     const value = arg.text.slice(equals + 1)
+    const refusal = refuseExport(arg.prefix.slice(0, equals))
+    if (refusal !== undefined) scope.find('variable', command, refusal)
     scope.assign(arg.prefix.slice(0, equals), { ...arg, text: value, prefix: arg.prefix.slice(equals + 1) }, command)
   }
   return args.slice(index)
@@ -184,7 +197,7 @@ const PAGED: ReadonlySet<string> = new Set(
 )
 function bareEnvironment([first, ...args]: readonly Arg[], command: string, scope: Scope): void {
   const name = first?.text.slice(first.text.lastIndexOf('/') + 1) ?? ''
-  if (PAGED.has(name) && !args.some((arg) => arg.kind === 'constant' && /^--no-pager$/.test(arg.text)))
+  if (name === 'git' || (PAGED.has(name) && !args.some((arg) => arg.kind === 'constant' && /^--no-pager$/.test(arg.text))))
     scope.find('escape', name, `may start a pager, because ${command} takes away the environment that keeps it from that; write --no-pager`)
 }
 

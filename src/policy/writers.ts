@@ -32,6 +32,14 @@ export function writtenFiles({ name, args }: Call): readonly Arg[] {
   return name === 'mv' ? operands : operands.slice(-1)
 }
 
+/** What `ln` gives another name. */
+export function linkedFiles({ name, args }: Call): readonly Arg[] {
+  if (name !== 'ln' && name !== 'link') return []
+  const operands = args.filter((arg) => arg.kind === 'constant' && !arg.text.startsWith('-'))
+  // `ln FILE` links into the directory itself; a folder given with -t is one operand too many, and no harm.
+  return operands.length > 1 && !args.some((arg) => /^-[a-zA-Z]*t|^--target/.test(arg.text)) ? operands.slice(0, -1) : operands
+}
+
 /** `-x`, `./--checkpoint-action=..`: a name that a later `tar cf a *` would take for an option. */
 export function isOptionName(text: string): boolean {
   return /(?:^|\/)-[^/]+$/.test(text)
