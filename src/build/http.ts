@@ -14,6 +14,7 @@ import { consoleRoutes } from '../http/console-routes.js'
 import { securityHeaders } from '../http/headers.js'
 import { healthRoutes, isReady, metricsRoute, type ReadyCheck, runChecks } from '../http/health.js'
 import { liveViews } from '../http/live.js'
+import { LoginRate } from '../http/login-rate.js'
 import { Refusals } from '../http/refusals.js'
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../http/server.js'
 import type { User } from '../identity/directory.js'
@@ -72,6 +73,9 @@ export interface HttpSide {
 const ROOT = join(import.meta.dirname, existsSync(join(import.meta.dirname, '../../package.json')) ? '../..' : '../../..')
 const CONSOLE = join(ROOT, 'dist', 'console')
 
+/** Of one login in a minute, at the doors that run programs: a batch over five hundred pods is as many requests. */
+const DOOR_REQUESTS = 6000
+
 /** @throws OpsError CONFIG_INVALID for token keys that others can read; Error of listen(2) */
 export async function buildHttp(side: HttpSide): Promise<HttpServer> {
   const { config, log, scope, audit, resolver, entrance } = side
@@ -85,14 +89,20 @@ export async function buildHttp(side: HttpSide): Promise<HttpServer> {
   const auth = new Authenticator({ tokens, refusals, isSecure, origins })
   const parts = apiParts(side, { auth, tokens, refusals })
   const live = liveViews(parts)
+  const rate = new LoginRate(DOOR_REQUESTS)
+  const identify: Authenticator['identify'] = async (request) => {
+    const { identity, sid } = await auth.bearer(request)
+    rate.take(sid)
+    return identity
+  }
+  const doors = execDoors({ config, identify, isOwnOrigin: auth.isOwnOrigin, entrance, resolver, upgrades: [live.entry], log })
   const routes: Route[] = [
     securityHeaders(isSecure),
     live.route,
     healthRoutes(side.checks),
     metricsRoute(side.metrics),
-    apiRoutes(parts, { version: await version() }),
-    ...execDoors({ config, identify: auth.identify, entrance, resolver, upgrades: [live.entry], log }),
-    ...(side.doors ?? []).map((door) => door(auth.identify)),
+    apiRoutes(parts, { version: await version(), also: [...doors.routes, ...(side.doors ?? []).map((door) => door(identify))] }),
+    doors.upgrades,
     consoleRoutes(CONSOLE),
   ]
   return scope.add(await startHttpServer({ listen: config.http.listen, ...(await tls(config)), routes, isNotFoundTaken: true, log }))

@@ -16,6 +16,7 @@ import { peerOf, requestText } from './authenticate.js'
 import { commandHandlers } from './command-routes.js'
 import { factHandlers } from './fact-routes.js'
 import { listHandlers } from './list-routes.js'
+import { LoginRate } from './login-rate.js'
 import { loginHandlers } from './login-routes.js'
 import { pageOfOperation } from './openapi-elsewhere.js'
 import { recordingHandlers } from './recording-routes.js'
@@ -33,13 +34,13 @@ export interface ApiLimits {
 export interface ApiOptions {
   readonly version: string
   readonly limits?: ApiLimits
+  /** Routes of other files, counted together with these: one address has one limit. */
+  readonly also?: readonly ((app: FastifyInstance) => void)[]
 }
 
 /** Bodies of the API are small; an exec's stdin has a limit of its own. */
 const MAX_BODY_BYTES = 256 * 1024
 const MINUTE_MS = 60_000
-
-type Check = (request: FastifyRequest) => Promise<void>
 
 /** @returns a route for `startHttpServer`: everything below /api/v1 that the table names, and /openapi.json */
 export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyInstance) => void {
@@ -66,7 +67,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
         return (data: unknown) => validate(httpPart === 'body' && data === null ? undefined : data)
       })
       api.setSerializerCompiler(serializerCompiler)
-      await api.register(swagger, { openapi: openapi(options.version), transform: createJsonSchemaTransform({}) })
+      await api.register(swagger, { openapi: openapi(options.version), transform: createJsonSchemaTransform({}), hideUntagged: true })
       const { perAddress = 6000, perLogin = 1200, logins = 60 } = options.limits ?? {}
       await api.register(rateLimit, {
         max: perAddress,
@@ -76,12 +77,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
         errorResponseBuilder: (_request, { after }) => new OpsError('LIMIT_EXCEEDED', 'too many requests', { detail: `too many requests, again in ${after}` }),
       })
       const bearers = new WeakMap<FastifyRequest, Bearer>()
-      const check = api.createRateLimit({ max: perLogin, timeWindow: MINUTE_MS, keyGenerator: (request) => bearers.get(request)?.sid ?? '' })
-      const oneLogin: Check = async (request) => {
-        const limit = await check(request)
-        if (!limit.isAllowed && limit.isExceeded)
-          throw new OpsError('LIMIT_EXCEEDED', 'too many requests of one login', { detail: 'too many requests of this login' })
-      }
+      const rate = new LoginRate(perLogin)
       const elsewhere: (readonly [string, Operation])[] = []
       for (const [name, each] of Object.entries(OPERATIONS)) {
         const operation: Operation = each
@@ -100,8 +96,9 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
           // who asks is known before the body is read: nobody learns the shape of a request without a login
           onRequest: async (request: FastifyRequest) => {
             if (operation.access === 'anyone') return
-            bearers.set(request, await admit(parts, operation, request))
-            await oneLogin(request)
+            const bearer = await admit(parts, operation, request)
+            rate.take(bearer.sid)
+            bearers.set(request, bearer)
           },
           handler: async (request: FastifyRequest, reply: FastifyReply) => {
             reply.header('cache-control', 'no-store')
@@ -112,6 +109,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
           },
         })
       }
+      for (const route of options.also ?? []) route(api)
       api.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
         reply.serializer(JSON.stringify)
         const document = api.swagger()

@@ -85,12 +85,7 @@ export class Authenticator {
     if (!this.isOwnOrigin(request)) throw foreign(headers.origin === undefined ? 'no origin' : 'foreign origin')
   }
 
-  isOwnOrigin({ headers }: IncomingMessage): boolean {
-    const { origin, host } = headers
-    const { origins = [], isSecure } = this.#parts
-    if (origin === undefined) return false
-    return origins.includes(origin) || (host !== undefined && origin === `${isSecure ? 'https' : 'http'}://${host}`)
-  }
+  readonly isOwnOrigin = (request: IncomingMessage): boolean => isOwnOrigin(request, this.#parts)
 
   /** Set-Cookie for a login of a browser. */
   cookie({ token, expiresAt }: IssuedToken): string {
@@ -115,6 +110,13 @@ export class Authenticator {
   }
 }
 
+/** Whether the page that sent a request is ours; false where no page says that it did. */
+export function isOwnOrigin({ headers }: IncomingMessage, { origins = [], isSecure }: Pick<AuthenticatorParts, 'origins' | 'isSecure'>): boolean {
+  const { origin, host } = headers
+  if (origin === undefined) return false
+  return origins.includes(origin) || (host !== undefined && origin === `${isSecure ? 'https' : 'http'}://${host}`)
+}
+
 /** Where a request comes from. */
 export function peerOf({ socket }: IncomingMessage): PeerAddress {
   return { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
@@ -132,6 +134,6 @@ function bearerOf({ headers }: IncomingMessage): string | undefined {
   return /^bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1] ?? ''
 }
 
-function foreign(reason: string): OpsError {
+export function foreign(reason: string): OpsError {
   return new OpsError('POLICY_REFUSED', `request of another site refused: ${reason}`, { detail: 'this request did not come from our own page' })
 }

@@ -2,22 +2,18 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import type { Identity } from '../core/types.js'
-import type { ExecApiLine, ExecApiRequest } from '../wire/api/exec.js'
+import type { ExecApiLine } from '../wire/api/exec.js'
 import type { OutputName } from './exec-client-end.js'
 import { OutputPieces } from './exec-output.js'
 import { type ExecDoorParts, errorBody, HEARTBEAT_MS } from './exec-parts.js'
-import { runExec } from './exec-run.js'
+import type { StartExec } from './exec-run.js'
 
 /** The status line waits for the verdict: a refusal is an HTTP error, as without streaming. A caller that reads slowly holds the program. */
-export async function answerNdjson(parts: ExecDoorParts, identity: Identity, exec: ExecApiRequest, reply: FastifyReply): Promise<unknown> {
+export async function answerNdjson(parts: Pick<ExecDoorParts, 'heartbeatMs'>, start: StartExec, reply: FastifyReply): Promise<unknown> {
   const lines = new Lines(reply.raw, parts.heartbeatMs ?? HEARTBEAT_MS)
   const pieces = { stdout: new OutputPieces(), stderr: new OutputPieces() }
   let isOpen = false
-  const running = runExec(
-    parts,
-    identity,
-    exec,
+  const running = start(
     (stream, chunk) => {
       const piece = pieces[stream].next(chunk)
       return piece && lines.send({ stream, ...piece })
@@ -27,7 +23,6 @@ export async function answerNdjson(parts: ExecDoorParts, identity: Identity, exe
       reply.hijack()
       lines.open(String(reply.request.id), facts)
     },
-    exec.timeoutMs,
   )
   reply.raw.once('close', running.leave)
   const { exit, signal, ms, error, session } = await running.end

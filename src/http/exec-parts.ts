@@ -80,6 +80,13 @@ export function addressOf({ cluster, namespace, pod, container }: NamedTarget): 
   return container === undefined ? names : `${names}+${container}`
 }
 
+/** An address and the container that was named beside it. @throws OpsError BAD_REQUEST where both name one */
+export function addressWith(address: string, container: string | undefined): string {
+  if (container === undefined) return address
+  if (address.includes('+')) throw new OpsError('BAD_REQUEST', 'two containers', { detail: 'the target names a container already' })
+  return `${address}+${container}`
+}
+
 /** The error as the API says it; contract.md, "HTTP". */
 export function errorBody(error: OpsError): { code: string; message: string; rule?: string } {
   return { code: error.code, message: error.userText, ...(error.rule !== undefined && { rule: error.rule }) }

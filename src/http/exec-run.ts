@@ -1,13 +1,13 @@
 /** One exec of the HTTP door: a request that was parsed, through the one entrance, to how it ended. */
 import { OpsError } from '../core/errors.js'
 import { type ExitStatus, type Identity, targetText } from '../core/types.js'
-import type { SessionObserver } from '../session/open.js'
+import type { OpenRequest, SessionObserver } from '../session/open.js'
 import { exitCode } from '../session/status.js'
 import type { ExecApiRequest } from '../wire/api/exec.js'
 import { ExecClientEnd, type TakeOutput } from './exec-client-end.js'
 import { allowedEnv } from './exec-env.js'
 import { lineOf } from './exec-line.js'
-import { addressOf, type ExecDoorParts } from './exec-parts.js'
+import { addressOf, addressWith, type ExecDoorParts } from './exec-parts.js'
 
 export interface ExecFacts {
   readonly session: string
@@ -33,22 +33,40 @@ export interface RunningExec {
   leave(): void
 }
 
+/** Starts a session; `opened` is called once it is decided and logged, before anything runs. */
+export type StartExec = (take: TakeOutput, opened: (facts: ExecFacts) => void) => RunningExec
+
 /**
  * Starts the exec.
- * @param opened called once it is decided and logged, before anything runs
  * @param timeoutMs ends the program; absent: no limit
  * @throws OpsError BAD_REQUEST, TARGET_SYNTAX, before anything is opened
  */
-export function runExec(
+export function execStart(parts: Pick<ExecDoorParts, 'open'>, identity: Identity, request: ExecApiRequest, timeoutMs: number | undefined): StartExec {
+  const { batch } = request
+  const open: Asked = {
+    door: batch === undefined ? 'http' : 'batch',
+    identity,
+    address: addressIn(request),
+    command: request.command ?? lineOf(request.argv ?? []),
+    env: allowedEnv(request.env),
+    ...(batch !== undefined && { batch }),
+  }
+  return (take, opened) => runSession(parts, open, inputOf(request), take, opened, timeoutMs)
+}
+
+type Asked = Omit<OpenRequest, 'observer'>
+
+/** Any session whose output the answer of one request carries. */
+export function runSession(
   parts: Pick<ExecDoorParts, 'open'>,
-  identity: Identity,
-  request: ExecApiRequest,
+  request: Asked,
+  input: Buffer,
   take: TakeOutput,
   opened: (facts: ExecFacts) => void,
   timeoutMs: number | undefined,
 ): RunningExec {
   const startedMs = performance.now()
-  const client = new ExecClientEnd(inputOf(request), take)
+  const client = new ExecClientEnd(input, take)
   let error: OpsError | undefined
   let session: string | undefined
   let started = false
@@ -65,19 +83,7 @@ export function runExec(
       session = id
     },
   }
-  const { batch } = request
-  const opening = parts.open(
-    {
-      door: batch === undefined ? 'http' : 'batch',
-      identity,
-      address: addressIn(request),
-      command: request.command ?? lineOf(request.argv ?? []),
-      env: allowedEnv(request.env),
-      observer,
-      ...(batch !== undefined && { batch }),
-    },
-    client,
-  )
+  const opening = parts.open({ ...request, observer }, client)
   const timer =
     timeoutMs === undefined
       ? undefined
@@ -106,8 +112,5 @@ function inputOf({ stdin, stdinBase64 }: ExecApiRequest): Buffer {
 }
 
 function addressIn({ target, container }: ExecApiRequest): string {
-  const address = typeof target === 'string' ? target : addressOf(target)
-  if (container === undefined) return address
-  if (address.includes('+')) throw new OpsError('BAD_REQUEST', 'two containers', { detail: 'the target names a container already' })
-  return `${address}+${container}`
+  return addressWith(typeof target === 'string' ? target : addressOf(target), container)
 }

@@ -6,7 +6,7 @@ import { DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, type ExecApiAnswer, type Exec
 import { answerNdjson } from './exec-ndjson.js'
 import { KeptOutput } from './exec-output.js'
 import { type ExecDoorParts, errorBody } from './exec-parts.js'
-import { type ExecFacts, runExec } from './exec-run.js'
+import { type ExecFacts, execStart } from './exec-run.js'
 
 /** stdin in base64 and the rest; what is larger belongs to /files. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -24,7 +24,7 @@ async function handleExec(parts: ExecDoorParts, request: FastifyRequest, reply: 
   const exec = parseExec(request.body)
   const release = parts.slots.take(identity.user)
   try {
-    if (wantsLines(request.headers.accept)) return await answerNdjson(parts, identity, exec, reply)
+    if (wantsLines(request.headers.accept)) return await answerNdjson(parts, execStart(parts, identity, exec, exec.timeoutMs), reply)
     return await answerWhole(parts, identity, exec, reply)
   } finally {
     release()
@@ -49,15 +49,12 @@ async function answerWhole(parts: ExecDoorParts, identity: Identity, exec: ExecA
   const cap = exec.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES
   const outputs = { stdout: new KeptOutput(cap), stderr: new KeptOutput(cap) }
   let facts: ExecFacts | undefined
-  const running = runExec(
-    parts,
-    identity,
-    exec,
+  const start = execStart(parts, identity, exec, exec.timeoutMs ?? DEFAULT_TIMEOUT_MS)
+  const running = start(
     (stream, chunk) => outputs[stream].add(chunk),
     (opened) => {
       facts = opened
     },
-    exec.timeoutMs ?? DEFAULT_TIMEOUT_MS,
   )
   reply.raw.once('close', running.leave)
   const { exit, signal, ms, error, started, session } = await running.end

@@ -1,6 +1,6 @@
 /** One operation on files as a session of the HTTP door: through the one entrance, to its answer or its refusal. */
 import type { Readable, Writable } from 'node:stream'
-import { type ErrorCode, OpsError, toOpsError } from '../core/errors.js'
+import { ERRORS, type ErrorCode, OpsError, toOpsError } from '../core/errors.js'
 import { type FileAccess, FileError, type FileErrorCode } from '../core/files.js'
 import type { Identity } from '../core/types.js'
 import { ExecClientEnd, type TakeOutput } from './exec-client-end.js'
@@ -9,6 +9,8 @@ import type { ExecDoorParts } from './exec-parts.js'
 export interface FileAsk {
   readonly identity: Identity
   readonly address: string
+  /** One id over the operations of a batch. */
+  readonly batch?: string | undefined
   /** The content of an upload. */
   readonly input?: Readable
   /** The content of a download. */
@@ -22,7 +24,7 @@ export interface FileSession<T> {
 
 export function fileSession<T>(
   parts: Pick<ExecDoorParts, 'open'>,
-  { identity, address, input, take }: FileAsk,
+  { identity, address, batch, input, take }: FileAsk,
   work: (files: FileAccess, lanes: { readonly input: Readable; readonly output: Writable }, signal: AbortSignal) => Promise<T>,
 ): FileSession<T> {
   let answer: { readonly value: T } | undefined
@@ -32,9 +34,10 @@ export function fileSession<T>(
   const client = new ExecClientEnd(input ?? Buffer.alloc(0), (stream, chunk) => (stream === 'stdout' ? take?.(stream, chunk) : undefined))
   const opening = parts.open(
     {
-      door: 'http',
+      door: batch === undefined ? 'http' : 'batch',
       identity,
       address,
+      ...(batch !== undefined && { batch }),
       env: {},
       errand: async (files, lanes, signal) => {
         try {
@@ -77,5 +80,9 @@ const CODES: Readonly<Partial<Record<FileErrorCode, ErrorCode>>> = {
 
 function ofFile(error: unknown): OpsError {
   if (!(error instanceof FileError)) return toOpsError(error)
-  return new OpsError(CODES[error.code] ?? 'BAD_REQUEST', `${error.code}: ${error.message}`, { cause: error, detail: error.message })
+  const code = CODES[error.code] ?? 'BAD_REQUEST'
+  // sftp clients read the message alone, so it begins as the table does
+  const prefix = `${ERRORS[code].text}: `
+  const detail = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
+  return new OpsError(code, `${error.code}: ${error.message}`, { cause: error, detail })
 }

@@ -7,8 +7,9 @@ import type { z } from 'zod'
 import { OpsError } from '../core/errors.js'
 import { type FileAccess, type FileAttributes, FileError, type OpenMode } from '../core/files.js'
 import { type FileFactsItem, filePutSchema, fileQuerySchema } from '../wire/api/files.js'
-import { type ExecDoorParts, errorBody } from './exec-parts.js'
+import { addressWith, type ExecDoorParts, errorBody } from './exec-parts.js'
 import { fileSession } from './files-session.js'
+import { parsed } from './parsed.js'
 
 /** One list answers so many entries at most. */
 const MAX_ENTRIES = 10_000
@@ -54,9 +55,9 @@ async function answered<T extends Query>(
   work: (files: FileAccess, query: T) => Promise<object>,
 ): Promise<object> {
   const identity = await parts.identify(request.raw)
-  const query = parsed(schema, request.query)
+  const query = parsed(schema, request.query, 'files')
   const release = parts.slots.take(identity.user)
-  const running = fileSession(parts, { identity, address: addressOf(query) }, (files) => work(files, query))
+  const running = fileSession(parts, { identity, ...placeOf(query) }, (files) => work(files, query))
   reply.raw.once('close', running.leave)
   try {
     return (await running.done).value
@@ -69,7 +70,7 @@ async function answered<T extends Query>(
 /** The status line waits for the first look at the file; what fails later cuts the answer, which has named its length. */
 async function download(parts: ExecDoorParts, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const identity = await parts.identify(request.raw)
-  const query = parsed(fileQuerySchema, request.query)
+  const query = parsed(fileQuerySchema, request.query, 'files')
   const release = parts.slots.take(identity.user)
   const { raw } = reply
   let isOpen = false
@@ -77,7 +78,7 @@ async function download(parts: ExecDoorParts, request: FastifyRequest, reply: Fa
     parts,
     {
       identity,
-      address: addressOf(query),
+      ...placeOf(query),
       take: async (_stream, chunk) => {
         if (raw.destroyed || raw.write(chunk)) return
         const waited = new AbortController()
@@ -126,13 +127,13 @@ async function download(parts: ExecDoorParts, request: FastifyRequest, reply: Fa
 
 async function upload(parts: ExecDoorParts, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const identity = await parts.identify(request.raw)
-  const query = parsed(filePutSchema, request.query)
+  const query = parsed(filePutSchema, request.query, 'files')
   const release = parts.slots.take(identity.user)
   const overwrite = query.overwrite === 'true'
   const mode: OpenMode = { read: false, write: true, append: false, create: true, truncate: overwrite, exclusive: !overwrite }
   const change = query.mode === undefined ? undefined : { mode: Number.parseInt(query.mode, 8) }
   const body = bodyOf(request.raw)
-  const running = fileSession(parts, { identity, address: addressOf(query), input: body }, async (files, { input }) => {
+  const running = fileSession(parts, { identity, ...placeOf(query), input: body }, async (files, { input }) => {
     const handle = await files.open(Buffer.from(query.path), mode, change)
     let bytes = 0
     // one that fails is left open: whoever closes the files then cuts it, and the audit says that it is a part
@@ -176,20 +177,10 @@ function letGo(request: IncomingMessage, body: PassThrough): void {
   request.once('close', () => clearTimeout(cut))
 }
 
+function placeOf({ target, container, batch }: Query): { readonly address: string; readonly batch: string | undefined } {
+  return { address: addressWith(target, container), batch }
+}
+
 function facts(name: string, { kind, mode, uid, gid, size, mtime }: FileAttributes): FileFactsItem {
   return { name, kind, mode: (mode & 0o7777).toString(8).padStart(4, '0'), uid, gid, size, mtime: new Date(mtime * 1000).toISOString() }
-}
-
-function addressOf({ target, container }: Pick<Query, 'target' | 'container'>): string {
-  if (container === undefined) return target
-  if (target.includes('+')) throw new OpsError('BAD_REQUEST', 'two containers', { detail: 'the target names a container already' })
-  return `${target}+${container}`
-}
-
-function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  const detail = [issue?.path.join('.') ?? '', issue?.message ?? 'not valid'].filter((part) => part !== '').join(': ')
-  throw new OpsError('BAD_REQUEST', `files: ${detail}`, { detail })
 }

@@ -5,18 +5,25 @@ import type { Operation } from '../wire/api/operation.js'
 
 /** An operation as OpenAPI 3.1 writes it. */
 export function pageOfOperation(name: string, operation: Operation): object {
-  const { topic, summary, access, params, query, body, answer } = operation
+  const { topic, summary, access, params, query, body, upload, answer, status = 200 } = operation
   const error = { content: { 'application/json': { schema: schemaOf(errorSchema, 'output') } } }
-  const done = answer.kind === 'json' ? { 'application/json': { schema: schemaOf(answer.schema, 'output') } } : undefined
+  const bytes = { schema: { type: 'string', format: 'binary' } }
+  const done =
+    answer.kind === 'json'
+      ? { 'application/json': { schema: schemaOf(answer.schema, 'output') } }
+      : answer.kind === 'stream'
+        ? { [answer.mediaType]: bytes }
+        : undefined
   return {
     operationId: name,
     tags: [topic],
     summary,
     description: access === 'anyone' ? 'Without a login.' : `Needs the role ${access}.`,
     parameters: [...parametersOf(params, 'path'), ...parametersOf(query, 'query')],
-    ...(body && { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),
+    ...(body && !upload && { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),
+    ...(upload && { requestBody: { required: true, content: { 'application/octet-stream': bytes } } }),
     responses: {
-      ...(done && { 200: { description: 'Done', content: done } }),
+      ...(done && { [status]: { description: 'Done', content: done } }),
       '4XX': { description: 'Refused', ...error },
       '5XX': { description: 'Failed', ...error },
     },

@@ -9,6 +9,7 @@ import type { Logger } from '../core/log.js'
 import type { Identity } from '../core/types.js'
 import { type CmdbAnswer, type CmdbPod, cmdbQuerySchema, MAX_NAMES, RM_PREFIX, type RmPod } from '../wire/api/resource-manager.js'
 import type { Identify } from './exec-parts.js'
+import { parsed } from './parsed.js'
 
 export interface RmRoutesParts {
   readonly identify: Identify
@@ -50,24 +51,24 @@ interface Method {
   readonly ask: (parts: RmRoutesParts, input: unknown, signal: AbortSignal) => Promise<readonly RmPod[]>
 }
 const METHODS: Readonly<Record<string, Method>> = {
-  getPodInfoByPodName: { one: true, ask: ({ manager }, input, signal) => manager.byPodName(parsed(byPodName, input).podName, signal) },
-  getPodInfoByPodIp: { one: true, ask: ({ manager }, input, signal) => manager.byPodIp(parsed(byPodIp, input).podIp, signal) },
-  getPodInfoByHostIp: { one: false, ask: ({ manager }, input, signal) => manager.byHostIp(parsed(byHostIp, input).hostIp, signal) },
+  getPodInfoByPodName: { one: true, ask: ({ manager }, input, signal) => manager.byPodName(parsed(byPodName, input, 'resource manager').podName, signal) },
+  getPodInfoByPodIp: { one: true, ask: ({ manager }, input, signal) => manager.byPodIp(parsed(byPodIp, input, 'resource manager').podIp, signal) },
+  getPodInfoByHostIp: { one: false, ask: ({ manager }, input, signal) => manager.byHostIp(parsed(byHostIp, input, 'resource manager').hostIp, signal) },
   getPodInfoBySubsystem: {
     one: false,
     ask: ({ manager }, input, signal) => {
-      const { subsystem, dcn } = parsed(bySubsystem, input)
+      const { subsystem, dcn } = parsed(bySubsystem, input, 'resource manager')
       return manager.bySubsystem(subsystem, dcn, signal)
     },
   },
-  getPodInfoByPodSetId: { one: false, ask: ({ manager }, input, signal) => manager.byPodSetId(parsed(byPodSetId, input).podSetId, signal) },
+  getPodInfoByPodSetId: { one: false, ask: ({ manager }, input, signal) => manager.byPodSetId(parsed(byPodSetId, input, 'resource manager').podSetId, signal) },
 }
 
 export function rmRoutes(parts: RmRoutesParts): (app: FastifyInstance) => void {
   return (app) => {
     app.get('/api/v1/cmdb', async (request, reply): Promise<CmdbAnswer> => {
       const identity = await parts.identify(request.raw)
-      const { query, dcn } = parsed(cmdbQuerySchema, request.query)
+      const { query, dcn } = parsed(cmdbQuerySchema, request.query, 'resource manager')
       return { source: parts.cmdb.source, pods: [...(await parts.cmdb.query(identity, query, dcn, untilClosed(reply)))] }
     })
     for (const [method, { one, ask }] of Object.entries(METHODS)) {
@@ -80,13 +81,13 @@ export function rmRoutes(parts: RmRoutesParts): (app: FastifyInstance) => void {
     }
     app.post(`${RM_PREFIX}/getPodInfosByPodNameList`, (request, reply) =>
       enveloped(parts, request, reply, async (identity) => {
-        const records = await parts.manager.byPodNames(parsed(nameList, request.body), untilClosed(reply))
+        const records = await parts.manager.byPodNames(parsed(nameList, request.body, 'resource manager'), untilClosed(reply))
         return onlyVisible(parts, identity, records)
       }),
     )
     app.get(`${RM_PREFIX}/getClusterId`, (request, reply) =>
       enveloped(parts, request, reply, async (identity) => {
-        const { hostIp } = parsed(byHostIp, request.query)
+        const { hostIp } = parsed(byHostIp, request.query, 'resource manager')
         if (!parts.cmdb.seesHost(identity, hostIp)) return undefined
         const clusterId = await parts.manager.clusterIdOf(hostIp, untilClosed(reply))
         return clusterId === undefined ? undefined : { clusterId }
@@ -118,15 +119,6 @@ async function enveloped(
     reply.code(error.httpStatus)
     return { code: FAILED, message: error.userText, data: null, reqId }
   }
-}
-
-/** @throws OpsError BAD_REQUEST with the first mistake and where it stands */
-function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  const detail = [issue?.path.join('.') ?? '', issue?.message ?? 'not valid'].filter((part) => part !== '').join(': ')
-  throw new OpsError('BAD_REQUEST', `resource manager: ${detail}`, { detail })
 }
 
 /** Ends with the request: an answer that nobody reads is not waited for. */

@@ -5,14 +5,15 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { OpsError } from '../core/errors.js'
 import type { Identity } from '../core/types.js'
 import { KUBE_V4, KUBE_V5 } from '../wire/kube-channel.js'
+import { foreign } from './authenticate.js'
 import { type ExecDoorParts, FIRST_SIZE_MS, HEARTBEAT_MS } from './exec-parts.js'
 import { type AskedExec, isExecUrl, parseExecUrl } from './exec-query.js'
 import { WsClientEnd } from './ws-client-end.js'
 import type { UpgradeEntry } from './ws-upgrades.js'
 
 export interface WsExecOptions {
-  /** Besides the host that was asked: origins whose pages may connect, like "https://ops.example.org". */
-  readonly origins?: readonly string[]
+  /** Whether a page that connects is one of ours; `Authenticator.isOwnOrigin`. */
+  readonly isOwnOrigin: (request: IncomingMessage) => boolean
 }
 
 /** One message of stdin; a paste of more comes in several. */
@@ -21,7 +22,7 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 const BEARER_PREFIX = 'base64url.bearer.authorization.k8s.io.'
 
 /** Serves `Upgrade: websocket` at the exec paths. */
-export function wsExec(parts: ExecDoorParts, options: WsExecOptions = {}): UpgradeEntry {
+export function wsExec(parts: ExecDoorParts, { isOwnOrigin }: WsExecOptions): UpgradeEntry {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -33,7 +34,7 @@ export function wsExec(parts: ExecDoorParts, options: WsExecOptions = {}): Upgra
   return {
     wants: (request) => isWebSocket(request) && isExecUrl(request.url ?? ''),
     serve: async (request, socket, head) => {
-      refuseForeignOrigin(request, options.origins ?? [])
+      refuseForeignPage(request, isOwnOrigin)
       const identity = await parts.identify(withBearer(request))
       const asked = parseExecUrl(request.url ?? '')
       const protocol = chosenProtocol(offeredProtocols(request))
@@ -106,12 +107,9 @@ function withBearer(request: IncomingMessage): IncomingMessage {
   return request
 }
 
-/** Programs send no Origin. A page of another site would use the cookie of whoever looks at it. @throws OpsError BAD_REQUEST */
-function refuseForeignOrigin({ headers }: IncomingMessage, allowed: readonly string[]): void {
-  const { origin, host } = headers
-  if (origin === undefined || allowed.includes(origin)) return
-  const own = URL.canParse(origin) ? new URL(origin).host : undefined
-  if (own === undefined || own !== host) throw new OpsError('POLICY_REFUSED', 'a WebSocket from another site', { detail: 'this page is of another site' })
+/** Programs send no Origin. A page of another site would use the cookie of whoever looks at it. @throws OpsError POLICY_REFUSED */
+function refuseForeignPage(request: IncomingMessage, isOwn: WsExecOptions['isOwnOrigin']): void {
+  if (request.headers.origin !== undefined && !isOwn(request)) throw foreign('a WebSocket of a foreign origin')
 }
 
 function bad(detail: string): OpsError {

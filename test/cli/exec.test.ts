@@ -7,7 +7,7 @@ import { type ExecGateway, execGateway } from '../http/support/exec-gateway.js'
 import { CliRunner, FakeTerminal } from './support/run.js'
 
 async function world(t: TestContext, user = 'alice'): Promise<{ gateway: ExecGateway; cli: CliRunner }> {
-  const gateway = await execGateway(t, (parts) => [upgradeRoutes([wsExec(parts)], silentLogger)])
+  const gateway = await execGateway(t, (parts) => [upgradeRoutes([wsExec(parts, { isOwnOrigin: () => false })], silentLogger)])
   return { gateway, cli: await CliRunner.create(t, { DOCKIN_SERVER: gateway.url, DOCKIN_TOKEN: user }) }
 }
 

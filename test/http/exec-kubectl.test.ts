@@ -29,7 +29,7 @@ async function world(t: TestContext, user = 'alice', prefix = '') {
   const gw = await execGateway(
     t,
     (parts, { resolver }) => [
-      upgradeRoutes([wsExec(parts), spdyExec(parts)], silentLogger),
+      upgradeRoutes([wsExec(parts, { isOwnOrigin: () => false }), spdyExec(parts)], silentLogger),
       kubeRoutes({ identify: identifyByName, list: (identity) => resolver.list(identity) }),
     ],
     { tls: { cert, key } },

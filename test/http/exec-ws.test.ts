@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { Exec, KubeConfig, type V1Status } from '@kubernetes/client-node'
 import { WebSocket } from 'ws'
 import { silentLogger } from '../../src/core/log.js'
+import { isOwnOrigin } from '../../src/http/authenticate.js'
 import { kubeRoutes } from '../../src/http/exec-kube.js'
 import { RunSlots } from '../../src/http/exec-parts.js'
 import { spdyExec } from '../../src/http/exec-spdy.js'
@@ -19,7 +20,10 @@ function gateway(t: TestContext, options = {}): Promise<ExecGateway> {
   return execGateway(
     t,
     (parts, { resolver }) => [
-      upgradeRoutes([wsExec(parts, { origins: ['https://ops.example.org'] }), spdyExec(parts)], silentLogger),
+      upgradeRoutes(
+        [wsExec(parts, { isOwnOrigin: (request) => isOwnOrigin(request, { origins: ['https://ops.example.org'], isSecure: false }) }), spdyExec(parts)],
+        silentLogger,
+      ),
       kubeRoutes({ identify: identifyByName, list: (identity) => resolver.list(identity) }),
     ],
     options,

@@ -1,13 +1,12 @@
 /** opsctl audit: the log, searched and followed. */
 
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import { type Command, Option } from 'commander'
 import type { StoredEvent } from '../../core/types.js'
+import { jsonLines } from '../api/lines.js'
 import { allItems } from '../api/pages.js'
 import { at, text } from '../api/rows.js'
 import { type Cli, type Gateway, type GlobalOptions, gatewayOf, out, printRows, withInterrupt } from '../cli.js'
-import { GatewayError } from '../problem.js'
+import { errorCode, GatewayError } from '../problem.js'
 import { outputOption, wholeNumber } from '../program.js'
 import { widthOf } from '../streams.js'
 import { jsonLine, type Listing, type OutputFormat, printList } from '../text/output.js'
@@ -111,18 +110,23 @@ function queryOf({ user, target, text: words, batch, session, type, verdict, sin
   }
 }
 
-/** Until Ctrl-C, which is a good end. A stream that a proxy or a restart cut goes on where it was. */
+/** Until Ctrl-C, which is a good end. A stream that a proxy or a restart cut is an error: what happened meanwhile would be missing. */
 async function follow(cli: Cli, gateway: Gateway, options: AuditOptions, signal: AbortSignal): Promise<void> {
   const print = new FollowPrinter(cli, options.output)
   try {
     const answer = await gateway.api.followAudit({ query: { ...queryOf(options), follow: '1' }, signal })
-    if (!answer.body) throw new GatewayError('PROTOCOL_ERROR', 'the gateway answered without events')
-    const lines = createInterface({ input: Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]), crlfDelay: Number.POSITIVE_INFINITY })
-    for await (const line of lines) if (line.trim() !== '') await print.event(line)
+    for await (const line of jsonLines(answer)) {
+      if (line.seq === undefined && typeof line.code === 'string') throw new GatewayError(errorCode(line.code), text(line, 'message'))
+      if (isEvent(line)) await print.event(line)
+    }
     throw new GatewayError('PROTOCOL_ERROR', 'the gateway ended the stream of events')
   } catch (error) {
     if (!signal.aborted) throw error
   }
+}
+
+function isEvent(line: unknown): line is StoredEvent {
+  return typeof at(line, 'seq') === 'number' && typeof at(line, 'type') === 'string'
 }
 
 /** Widths of columns are guessed from what a line is like: a stream cannot wait for its widest line. */
@@ -135,9 +139,7 @@ class FollowPrinter {
     this.#format = format
   }
 
-  async event(line: string): Promise<void> {
-    const event = parseEvent(line)
-    if (!event) return
+  async event(event: StoredEvent): Promise<void> {
     if (this.#format === 'json') return out(this.#cli, jsonLine(event))
     if (this.#format !== 'table')
       return out(this.#cli, printList([event], EVENTS, { format: this.#format, width: widthOf(this.#cli.streams.stdout), headers: false }))
@@ -154,15 +156,5 @@ class FollowPrinter {
         { format: 'table', width: widthOf(this.#cli.streams.stdout), headers: false },
       ),
     )
-  }
-}
-
-function parseEvent(line: string): StoredEvent | undefined {
-  try {
-    const value: unknown = JSON.parse(line)
-    return typeof at(value, 'seq') === 'number' && typeof at(value, 'type') === 'string' ? (value as StoredEvent) : undefined
-  } catch {
-    // a line that was cut with its stream says nothing; the end of the stream is told
-    return undefined
   }
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { sizeText } from '../../core/units.js'
 import { batchExit, type Outcome } from '../batch/outcome.js'
 import { type Cli, type GlobalOptions, gatewayOf, out, say, withInterrupt } from '../cli.js'
+import { newBatchId } from '../dock/batch-files.js'
 import { findPods } from '../dock/find-pods.js'
 import { runBatchAtTerminal } from '../dock/run-batch.js'
 import { podName } from '../dock/selector.js'
@@ -50,9 +51,9 @@ async function cp(cli: Cli, fromText: string, toText: string, options: CpOptions
     await withInterrupt(async (signal) => {
       const how = progress.options(options, signal)
       if (from.kind === 'remote' && to.kind === 'local')
-        await download(remoteFiles(connection, addressFrom(from.target), options.container), from.path, to.path, how, copied)
+        await download(remoteFiles(connection, addressFrom(from.target), { container: options.container }), from.path, to.path, how, copied)
       else if (from.kind === 'local' && to.kind === 'remote')
-        await upload(remoteFiles(connection, addressFrom(to.target), options.container), from.path, to.path, how, copied)
+        await upload(remoteFiles(connection, addressFrom(to.target), { container: options.container }), from.path, to.path, how, copied)
       else throw new UsageError('one of the two must be POD:PATH and the other a local path')
     })
   } finally {
@@ -127,6 +128,7 @@ async function dockCp(cli: Cli, from: string, to: string, options: DockCpOptions
   const gateway = await gatewayOf(cli, options)
   const pods = await findPods(gateway, [to.slice(0, colon)], options)
   const quiet = { progress: () => {}, recursive: options.recursive ?? false, resume: options.resume ?? false, preserve: false }
+  const batch = newBatchId(new Date())
   const outcomes = await runBatchAtTerminal(cli, {
     pods,
     parallel: options.parallel,
@@ -140,7 +142,7 @@ async function dockCp(cli: Cli, from: string, to: string, options: DockCpOptions
       const ms = () => Math.round(performance.now() - begun)
       try {
         const how = { ...quiet, signal, skipped: (file: string, why: string) => void left.push(`skipped ${file}: it ${why}\n`) }
-        await upload(remoteFiles(gateway.connection, podName(pod), undefined), from, path, how, copied)
+        await upload(remoteFiles(gateway.connection, podName(pod), { batch }), from, path, how, copied)
         const stdout = Buffer.from(`${copied.files} files, ${sizeText(copied.bytes)}${copied.kept > 0 ? `; ${copied.kept} were there already` : ''}\n`)
         return { kind: 'exited', code: left.length > 0 ? 1 : 0, stdout, stderr: Buffer.from(left.join('')), truncated: false, ms: ms() }
       } catch (error) {
@@ -151,6 +153,6 @@ async function dockCp(cli: Cli, from: string, to: string, options: DockCpOptions
     },
   })
   await out(cli, resultsText(outcomes, { paint: cli.paint, isTerminal: isTerminal(cli.streams.stdout), each: false }))
-  say(cli, `${countsText(outcomes.values())}\n`)
+  say(cli, `${countsText(outcomes.values())} (batch ${batch})\n`)
   exitWith(batchExit([...outcomes.values()]))
 }

@@ -19,10 +19,14 @@ export interface RemoteFiles {
   mkdir(path: string): Promise<void>
 }
 
-/** @param target contract.md, "Address" */
-export function remoteFiles(connection: Connection, target: string, container?: string): RemoteFiles {
+/** @param target contract.md, "Address" @param options.batch one id over what is done here and elsewhere */
+export function remoteFiles(
+  connection: Connection,
+  target: string,
+  { container, batch }: { readonly container?: string | undefined; readonly batch?: string } = {},
+): RemoteFiles {
   const url = (path: string, operation = '', more: Readonly<Record<string, string>> = {}) =>
-    pathOf(`/api/v1/files${operation}`, { target, container, path, ...more })
+    pathOf(`/api/v1/files${operation}`, { target, container, batch, path, ...more })
   return {
     target,
     stat: (path) => stat(connection, url(path, '/stat')),
@@ -43,7 +47,8 @@ export function remoteFiles(connection: Connection, target: string, container?: 
       if (written !== bytes)
         throw new GatewayError('PROTOCOL_ERROR', `${target}:${path}: ${String(written)} of ${bytes} bytes were written; the file changed meanwhile?`)
     },
-    mkdir: (path) => mkdir(connection, { target, ...(container !== undefined && { container }), argv: ['mkdir', '-p', '--', path] }),
+    mkdir: (path) =>
+      mkdir(connection, { target, ...(container !== undefined && { container }), ...(batch !== undefined && { batch }), argv: ['mkdir', '-p', '--', path] }),
   }
 }
 

@@ -92,6 +92,7 @@ function call(options: ApiClientOptions, operation: Operation, input: AnyInput):
 async function send(options: ApiClientOptions, operation: Operation, path: string, input: AnyInput): Promise<unknown> {
   const { method, answer } = operation
   const token = typeof options.token === 'function' ? await options.token() : options.token
+  const isUpload = operation.upload === true
   const body = input.body === undefined && operation.body && method !== 'GET' ? {} : input.body
   const response = await (options.fetch ?? globalThis.fetch)(options.baseUrl + path, {
     method,
@@ -100,9 +101,9 @@ async function send(options: ApiClientOptions, operation: Operation, path: strin
       ...input.headers,
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(method !== 'GET' && { [CSRF_HEADER]: '1' }),
-      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(body !== undefined && { 'content-type': isUpload ? 'application/octet-stream' : 'application/json' }),
     },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(body !== undefined && { body: isUpload ? (body as BodyInit) : JSON.stringify(body) }),
     ...(input.signal && { signal: input.signal }),
   })
   if (!response.ok) throw await problemOf(response)
@@ -113,7 +114,10 @@ async function send(options: ApiClientOptions, operation: Operation, path: strin
 export function pathOf(operation: Operation, { params = {}, query = {} }: Pick<AnyInput, 'params' | 'query'>): string {
   const path = operation.path.replace(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(params[key] ?? ''))
   const search = new URLSearchParams()
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) search.append(key, String(value))
+  for (const [key, value] of Object.entries(query)) {
+    if (Array.isArray(value)) for (const one of value) search.append(key, String(one))
+    else if (value !== undefined) search.append(key, String(value))
+  }
   if (operation.variantOf !== undefined && operation.answer.kind === 'stream' && !search.has('follow')) search.append('follow', '1')
   const text = search.toString()
   return text === '' ? path : `${path}?${text}`

@@ -44,6 +44,9 @@ export const userQuery = shortText.describe('Name of a user')
 export const targetQuery = z.string().min(1).max(1024).describe('Part of cluster/namespace/pod/container')
 export const batchQuery = z.string().min(1).max(64).describe('Id of a batch')
 
+/** What a client calls a batch. */
+export const batchIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/, 'must be 1 to 64 letters, digits, ".", "_", ":" or "-"')
+
 /** Where a part of a list begins and how long it is. */
 export const pageQuery = {
   cursor: z.string().min(1).max(2048).optional().describe('`next` of the part before'),

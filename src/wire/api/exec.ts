@@ -1,5 +1,6 @@
 /** POST /api/v1/exec: a command in one target, from the first question to its exit code. */
 import { z } from 'zod'
+import { batchIdSchema } from './common.js'
 import { json, operation, SOCKET } from './operation.js'
 
 /** Longest command line, and the longest of all words of an argv together; Linux' own limit for one word is 128 KiB. */
@@ -40,10 +41,7 @@ export const execRequestSchema = z
     /** Of stdout and of stderr each; what is more is read and dropped. Default 1 MiB; does not apply when streaming. */
     maxOutputBytes: z.int().min(0).max(MAX_OUTPUT_BYTES).optional(),
     /** One id over the execs of a batch: the door is then `batch`, and the id stands in every event. */
-    batch: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/, 'must be 1 to 64 letters, digits, ".", "_", ":" or "-"')
-      .optional(),
+    batch: batchIdSchema.optional(),
   })
   .refine(({ command, argv }) => (command === undefined) !== (argv === undefined), 'give exactly one of command and argv')
   .refine(({ argv }) => argv?.[0] !== '', 'argv must begin with the name of a program')

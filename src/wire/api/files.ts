@@ -1,6 +1,7 @@
 /** Files of a container: look, list, get and put one. Every operation is decided and logged as one over sftp is. */
 import { z } from 'zod'
-import { json, operation, stream } from './operation.js'
+import { batchIdSchema } from './common.js'
+import { contentSchema, json, operation, stream } from './operation.js'
 
 export const fileQuery = {
   /** contract.md, "Address" */
@@ -12,6 +13,8 @@ export const fileQuery = {
     .min(1)
     .max(4096)
     .refine((path) => !path.includes('\0'), 'must not hold a NUL'),
+  /** One id over the operations of a batch: the door is then `batch`, and the id stands in every event. */
+  batch: batchIdSchema.optional(),
 }
 export const fileQuerySchema = z.strictObject(fileQuery)
 export const filePutSchema = z.strictObject({
@@ -50,6 +53,18 @@ export const fileOperations = {
     summary: 'Content of a file',
     query: fileQuerySchema,
     answer: stream('application/octet-stream'),
+  }),
+  putFile: operation({
+    topic: 'files',
+    method: 'PUT',
+    path: '/api/v1/files',
+    access: 'user',
+    summary: 'Writes a file: the body is its content',
+    query: filePutSchema,
+    body: contentSchema,
+    upload: true,
+    answer: json(filePutAnswer),
+    status: 201,
   }),
   listFiles: operation({
     topic: 'files',

@@ -1,7 +1,7 @@
 /**
  * What one operation of the API is: enough to register its route, to describe it in OpenAPI, and to call it. Runs in a browser.
  */
-import type { z } from 'zod'
+import { z } from 'zod'
 
 /** Who may call. `admin` may all that `auditor` may, who may all that `user` may. `anyone` needs no login. */
 export type Access = 'anyone' | 'user' | 'auditor' | 'admin'
@@ -35,11 +35,18 @@ export interface Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType 
   readonly body?: B
   /** Largest body; 256 KiB. */
   readonly maxBodyBytes?: number
+  /** `body` is bytes as they are, of any size, and no JSON. */
+  readonly upload?: boolean
   readonly answer: A
+  /** Of success; 200. */
+  readonly status?: number
   /** Shares the route of another operation, which tells the two apart by the query; no route and no page of its own. */
   readonly variantOf?: string
 }
 export type Operations = Readonly<Record<string, Operation>>
+
+/** Content of a file: what fetch takes as a body, in browsers and in Node. */
+export const contentSchema = z.custom<string | Uint8Array<ArrayBuffer> | Blob>()
 
 /** Keeps the schemas' types. */
 export function operation<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends Answer>(

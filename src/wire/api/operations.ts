@@ -2,9 +2,11 @@
 import { approvalOperations } from './approvals.js'
 import { auditOperations } from './audit.js'
 import { execOperations } from './exec.js'
+import { fileOperations } from './files.js'
 import { healthOperations } from './health.js'
 import { listOperations } from './lists.js'
 import { loginOperations } from './login.js'
+import { logsOperations } from './logs.js'
 import { resourceManagerOperations } from './resource-manager.js'
 import { ruleOperations } from './rules.js'
 import { sessionOperations } from './sessions.js'
@@ -22,6 +24,8 @@ export const OPERATIONS = {
   ...healthOperations,
   ...approvalOperations,
   ...execOperations,
+  ...fileOperations,
+  ...logsOperations,
   ...resourceManagerOperations,
 }
 export type OperationName = keyof typeof OPERATIONS
