@@ -14,6 +14,8 @@ export interface AgentConfig {
   readonly node: string
   /** "unix:///var/run/docker.sock" */
   readonly docker: string
+  /** How programs are started: by runc itself where it can be reached, or always by the docker daemon. */
+  readonly starts: 'auto' | 'docker'
   readonly auth?: AgentAuth
   readonly maxExecs: number
   /** How long SIGTERM waits for running programs. */
@@ -51,6 +53,7 @@ const schema = z.strictObject({
     .string()
     .regex(/^unix:\/\/\/./, { error: 'only unix:///PATH is taken: an open docker port is root on the node' })
     .default(DEFAULT_DOCKER),
+  starts: z.enum(['auto', 'docker']).default('auto'),
   auth: z.strictObject({ ca: z.string(), cert: z.string(), key: z.string(), gateways: z.array(z.string().min(1)).min(1).default(['opserver']) }).optional(),
   maxExecs: z.int().min(1).max(100_000).default(2000),
   drainTimeout: durationSchema.default(30_000),

@@ -92,6 +92,7 @@ export class DockerRuntime implements ContainerRuntime {
         return await this.#runc.start(place.bundle, place.table, request)
       } catch (error) {
         if (error instanceof OpsError) throw error
+        this.#places.delete(containerId)
         this.#host.log.warn({ error, containerId }, 'docker.runc.failed')
       }
     }

@@ -32,7 +32,7 @@ await program.parseAsync()
 
 async function run(config: AgentConfig): Promise<void> {
   const log = createLogger(config.logLevel).child({ node: config.node })
-  const runtime = new DockerRuntime({ docker: config.docker, log })
+  const runtime = new DockerRuntime({ docker: config.docker, starts: config.starts, log })
   const observer = new DockerObserver(config.docker)
   const { listen, auth, maxExecs } = config
   const agent = await startAgent({ listen, runtime, observer, log, maxExecs, ...(auth ? { auth } : {}) }).catch(async (error: unknown) => {

@@ -143,8 +143,8 @@ export class Pty {
    */
   write(bytes: Buffer, done: () => void): void {
     const taken = this.#isClosed ? undefined : this.#writeSome(bytes, 0)
-    if (taken === undefined || taken === bytes.length) return done()
-    this.#writing = this.#writeAll(bytes, taken).then(done)
+    if (taken === undefined || taken === bytes.length) done()
+    else this.#writing = this.#writeAll(bytes, taken).then(done)
   }
 
   resize(size: WindowSize): void {

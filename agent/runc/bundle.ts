@@ -32,15 +32,14 @@ export function readBundle(pid: number, containerId: string): Bundle {
   if (basename(folder) !== containerId) throw new Error(`the parent of process ${pid} is no shim of ${containerId}`)
   // the folder is named as the shim's mount namespace has it
   const root = `/proc/${shim}/root`
-  const options = readJson(join(root, folder, 'options.json'))
+  const { root: state, binary_name, systemd_cgroup } = readJson(join(root, folder, 'options.json'))
   const { process } = readJson(join(root, folder, 'config.json')) as { process?: Partial<ProcessSpec> }
   if (!isStrings(process?.env) || typeof process.cwd !== 'string') throw new Error('config.json has no process')
-  const state = options['root']
   // containerd adds its namespace, which is the folder above the container's
   const namespace = basename(join(folder, '..'))
   if (typeof state !== 'string' || state === '') throw new Error('options.json names no state folder of runc')
-  const program = typeof options['binary_name'] === 'string' && options['binary_name'] !== '' ? options['binary_name'] : 'runc'
-  const systemd = options['systemd_cgroup'] === true ? ['--systemd-cgroup'] : []
+  const program = typeof binary_name === 'string' && binary_name !== '' ? binary_name : 'runc'
+  const systemd = systemd_cgroup === true ? ['--systemd-cgroup'] : []
   readFileSync(join(state, namespace, containerId, 'state.json'))
   return { containerId, program, globals: ['--root', join(state, namespace), ...systemd], process: { ...process, env: process.env, cwd: process.cwd } }
 }

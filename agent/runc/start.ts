@@ -27,6 +27,7 @@ const PIPE_BYTES = 1024 * 1024
 /** runc takes 20 to 40 ms; one that has not ended by then hangs on a frozen container. */
 const START_LIMIT_MS = 30_000
 const LOG_TEXT_BYTES = 4096
+const NOT_RUNNING = /container .*(does not exist|is not running|not running)|stopped container|paused container/i
 
 export class RuncStarter {
   readonly #log: Logger
@@ -46,20 +47,22 @@ export class RuncStarter {
   /**
    * Resolves once the program runs. It cannot be aborted: whoever asked for it ends it.
    * @param table the container's processes
-   * @throws OpsError why it could not be started; Error when runc itself could not be
+   * @throws OpsError why it could not be started; Error when runc could not be, or its container does not run: ask the daemon
    */
   async start(bundle: Bundle, table: ProcessTable, request: ExecRequest): Promise<RemoteProcess> {
     const host: ProcessHost = { table, log: this.#log, via: 'docker' }
     const files = join(this.#folder, String(this.#count++))
     const [spec, pidFile, log, console] = ['json', 'pid', 'log', 'tty'].map((kind) => `${files}.${kind}`) as [string, string, string, string]
-    const args = [...bundle.globals, '--log', log, 'exec', '--process', spec, '--pid-file', pidFile, '--detach']
+    const args = [...bundle.globals, '--log', log, '--log-format', 'json', 'exec', '--process', spec, '--pid-file', pidFile, '--detach']
     try {
       await writeFile(spec, JSON.stringify(processOf(bundle, request)), { mode: 0o600 })
       const run = async (more: readonly string[], stdio: readonly (number | 'ignore')[]): Promise<number> => {
-        await runToEnd(spawn(bundle.program, [...args, ...more, bundle.containerId], { stdio: [...stdio] }), async () => {
-          throw startFailure(request.argv, request.cwd, (await readFile(log, 'utf8').catch(() => '')).slice(-LOG_TEXT_BYTES))
-        })
-        return Number(await readFile(pidFile, 'utf8'))
+        const code = await exitCode(spawn(bundle.program, [...args, ...more, bundle.containerId], { stdio: [...stdio] }))
+        if (code === 0) return Number(await readFile(pidFile, 'utf8'))
+        const said = lastMessage(await readFile(log, 'utf8'))
+        // the daemon knows whether it has ended, is paused, or was started anew
+        if (NOT_RUNNING.test(said)) throw new Error(`runc: ${said}`)
+        throw startFailure(request.argv, request.cwd, said)
       }
       return request.pty ? await this.#onTerminal(host, console, run) : await this.#onPipes(host, run)
     } finally {
@@ -112,15 +115,20 @@ export class RuncStarter {
 /** @returns the program's pid */
 type Run = (more: readonly string[], stdio: readonly (number | 'ignore')[]) => Promise<number>
 
-/** @param fails throws why, from what runc has left */
-async function runToEnd(runc: ChildProcess, fails: () => Promise<never>): Promise<void> {
+async function exitCode(runc: ChildProcess): Promise<number | null> {
   const limit = setTimeout(() => runc.kill('SIGKILL'), START_LIMIT_MS)
   try {
     const [code] = (await once(runc, 'exit')) as [number | null]
-    if (code !== 0) await fails()
+    return code
   } finally {
     clearTimeout(limit)
   }
+}
+
+/** runc's log has a line of JSON for each message; the last one says why it gave up. */
+function lastMessage(log: string): string {
+  const line = log.trimEnd().split('\n').at(-1) ?? ''
+  return /"msg":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]?.replace(/^".*"$/s, (text) => String(JSON.parse(text))) ?? line.slice(-LOG_TEXT_BYTES)
 }
 
 /** The container's own process with another command line. Its environment is the container's, as with docker exec. */

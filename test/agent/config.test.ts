@@ -36,6 +36,7 @@ test('defaults are those of the contract', async () => {
     listen: { host: '0.0.0.0', port: 8085 },
     node: 'node-7',
     docker: 'unix:///var/run/docker.sock',
+    starts: 'auto',
     maxExecs: 2000,
     drainTimeoutMs: 30_000,
     logLevel: 'info',

@@ -12,14 +12,18 @@ import { exitOf, markMaker, processes, pty, size, untilGone, untilShown } from '
 
 const nextMark = markMaker(300)
 
-for (const cluster of ['a', 'b'] as const) {
-  suite(`docker of cluster ${cluster}`, { skip: needs.docker(cluster) || needs.cluster(cluster), timeout: 300_000 }, () => {
+for (const [cluster, starts] of [
+  ['a', 'auto'],
+  ['a', 'docker'],
+  ['b', 'auto'],
+] as const) {
+  suite(`docker of cluster ${cluster}, starts: ${starts}`, { skip: needs.docker(cluster) || needs.cluster(cluster), timeout: 300_000 }, () => {
     const signal = new AbortController().signal
     const pod = cluster === 'a' ? 'web-0' : 'core-0'
     let runtime: DockerRuntime
     let web: NodeContainer
     before(async () => {
-      runtime = new DockerRuntime({ docker: `unix://${dockerSocketOf(cluster)}`, log: silentLogger })
+      runtime = new DockerRuntime({ docker: `unix://${dockerSocketOf(cluster)}`, starts, log: silentLogger })
       const found = await runtime.find((one) => one.pod === pod && one.container === 'web', signal)
       assert.ok(found)
       web = found

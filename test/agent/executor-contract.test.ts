@@ -36,19 +36,20 @@ async function targetOf(runtime: ContainerRuntime, pod: string, container: strin
   return { ...found, cluster: 'x', node: 'node-x', containerId: `${runtime.scheme}://${found.id}`, labels: {}, uid: found.uid || 'any' }
 }
 
-for (const [cluster, pod, container] of [
-  ['a', 'web-0', 'web'],
-  ['b', 'tiny-0', 'tiny'],
+for (const [cluster, pod, container, starts] of [
+  ['a', 'web-0', 'web', 'auto'],
+  ['a', 'web-0', 'web', 'docker'],
+  ['b', 'tiny-0', 'tiny', 'auto'],
 ] as const) {
   let runtime: DockerRuntime
   executorContract({
-    name: `docker of cluster ${cluster} through an agent, mutual TLS, ${pod}/${container}`,
+    name: `docker of cluster ${cluster} through an agent, mutual TLS, ${pod}/${container}, starts: ${starts}`,
     skip: needs.docker(cluster) || needs.cluster(cluster),
     via: /^agent node-x$/,
     async make() {
       const scope = new Scope()
-      runtime = scope.add(new DockerRuntime({ docker: `unix://${dockerSocketOf(cluster)}`, log: silentLogger }))
-      const certs = join(dir, cluster)
+      runtime = scope.add(new DockerRuntime({ docker: `unix://${dockerSocketOf(cluster)}`, starts, log: silentLogger }))
+      const certs = join(dir, `${cluster}-${starts}`)
       await makeCertificates(certs, { agents: ['node-x'] })
       const read = (name: string) => readFileSync(join(certs, name))
       const auth = { ca: read('ca.crt'), cert: read('node-x.crt'), key: read('node-x.key'), gateways: ['opserver'] }
