@@ -60,6 +60,12 @@ export class SharedGateway {
   get url(): string {
     return `http://127.0.0.1:${/http=[^ ]*:(\d+)/.exec(this.#running?.ready ?? '')?.[1]}`
   }
+  get sshPort(): number {
+    return Number(/ssh=[^ ]*:(\d+)/.exec(this.#running?.ready ?? '')?.[1])
+  }
+  get pid(): number {
+    return this.#running?.child.pid ?? 0
+  }
   get logs(): string {
     return this.#running?.logs() ?? ''
   }
