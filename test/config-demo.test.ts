@@ -4,6 +4,7 @@ import { DEMO_PODS, DEMO_USERS } from '../src/config/demo.js'
 import { demoConfig } from '../src/config.js'
 import type { Door, Identity, Target } from '../src/core/types.js'
 import { createPolicy } from '../src/policy/policy.js'
+import { vetLine } from '../src/policy/vet.js'
 import { ed25519 } from './identity/keys.js'
 
 function target(pod: string): Target {
@@ -64,4 +65,36 @@ test('demo users log in with the credentials that were given, and with none othe
   assert.equal(users[1]?.password, password)
   assert.equal(users[1]?.keys[0]?.blob, key.blob.toString('base64'))
   assert.throws(() => demoConfig({ dataDir: 'd', sshPort: 0, httpPort: 0, credentials: { bob: { password: 'hunter2' } } }))
+})
+
+test('demo lets carol look at files, but not at secrets, by whatever name', () => {
+  const judged = createPolicy(config.rules, vetLine)
+  const runs = (line: string, cwd = '/'): boolean =>
+    judged.decide({ kind: 'run', identity: identity('carol'), target: target('web-0'), door: 'exec', line, dialect: 'any', cwd }).allow
+  for (const line of ['cat /etc/hostname', 'ls -l /etc', 'grep root /etc/passwd', 'tail -n 5 /var/log/syslog', 'cat notes.txt | sort', 'ps aux', 'df -h'])
+    assert.ok(runs(line), line)
+  const secrets = [
+    'cat /etc/shadow',
+    'head -n1 /etc/../etc/shadow',
+    'cd /etc; cat shadow',
+    'cat < /etc/shadow',
+    'cat /etc/sh*',
+    'cat /etc/s?adow',
+    'cat /etc/{shadow,passwd}',
+    'cat "/etc/sha"dow',
+    'grep -r root /etc',
+    'grep -R "" /',
+    'sort /proc/self/root/etc/shadow',
+    'cat /proc/1/environ',
+    'cat /root/.ssh/id_ed25519',
+    'wc /etc/shadow-',
+    'x=/etc/shadow; cat $x',
+    'cat $(echo /etc/shadow)',
+    'tail -c +0 //etc//shadow',
+    'sort --files0-from=/etc/shadow',
+    'uniq /etc/shadow',
+    'cut -d: -f2 /etc/./shadow',
+  ]
+  for (const line of secrets) assert.ok(!runs(line), line)
+  assert.ok(!runs('cat shadow', '/etc'))
 })

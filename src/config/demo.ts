@@ -42,6 +42,19 @@ export const DEMO_USERS: readonly DemoUser[] = [
   { name: 'audra', role: 'auditor', groups: ['audit'], about: 'enters no pod; sees every session and its replay' },
 ]
 
+/** Secrets of a machine by every name that leads there; `/proc/PID/root` and `cwd` are other names of everything. */
+const SECRETS: readonly string[] = [
+  '*/etc/shadow*',
+  '*/etc/gshadow*',
+  '*/etc/sudoers*',
+  '*/etc/ssh/*',
+  '*/.ssh/*',
+  '/proc/*/root/*',
+  '/proc/*/cwd/*',
+  '/proc/*/environ',
+  '/dev/*',
+]
+
 /** config/rules.yaml of the repository says the same for a config in files. */
 const DEMO_RULES = [
   { name: 'sre-everything', who: { groups: ['sre'] }, where: [{ cluster: '*', namespace: '*' }] },
@@ -100,6 +113,7 @@ const DEMO_RULES = [
         'free',
         'printenv',
       ],
+      paths: { deny: SECRETS },
     },
     files: { upload: false, download: true, maxDownload: '10MiB', paths: { deny: ['/etc/*', '*/.ssh/*'] } },
     message: 'support may look; ask bob to change something',

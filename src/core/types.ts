@@ -275,6 +275,8 @@ export interface CommandRule {
   readonly entries: readonly CommandEntry[]
   readonly opaque: boolean
   readonly escapeCapable: boolean
+  /** Globs: no argument of any command may name such a path, whatever the list says of the command. */
+  readonly denyPaths?: readonly string[]
   /** Bytes; undefined means no limit. */
   readonly editLimit?: number
   readonly shells: readonly ShellName[]

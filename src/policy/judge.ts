@@ -76,7 +76,7 @@ interface Refusal {
 /** What the list says about a command comes before what a default says: it names what the rule's author meant. */
 function firstRefusal(analysis: Analysis, rule: CommandRule): Refusal | undefined {
   for (const call of analysis.invocations) {
-    const refusal = rule.mode === 'deny' ? deniedBy(call, rule, analysis) : unlisted(call, rule, analysis)
+    const refusal = (rule.mode === 'deny' ? deniedBy(call, rule, analysis) : unlisted(call, rule, analysis)) ?? pathDenied(call, rule, analysis)
     if (refusal) return refusal
   }
   for (const path of analysis.reads) {
@@ -105,6 +105,25 @@ function firstNamed(analysis: Analysis, entries: readonly CommandEntry[], does: 
   }
   return undefined
 }
+
+// ---------------------------------------------------------------- paths that no command may name
+
+/** A path of the rule's `paths.deny`, what may turn out to be one, or a folder above one that is read with all that is in it. */
+function pathDenied(call: Invocation, { denyPaths }: CommandRule, analysis: Analysis): Refusal | undefined {
+  if (!denyPaths || call.transparent) return undefined
+  const presence = pathPresence(call.args, denyPaths, analysis, true)
+  if (presence === 'yes') return { reason: `${call.name}: this rule lets no command name ${denyPaths.join(', ')}` }
+  if (presence === 'maybe')
+    return { reason: `${call.name}: what is named here is known only to the shell (${unclear(call)}), and this rule keeps ${denyPaths.join(', ')}` }
+  if (!READ_FOLDERS.has(call.name) || findFlag(call.args, ['r', 'R', 'recursive', 'dereference-recursive']) === 'no') return undefined
+  const folders = call.args.filter((arg) => !arg.text.startsWith('-')).flatMap(({ text }) => spellings(text, analysis))
+  // without an operand it is the directory itself
+  const places = [...folders, ...(analysis.directories ?? ['/'])]
+  const isAbove = (folder: string): boolean => denyPaths.some((pattern) => pattern.startsWith('*') || foldersAbove(pattern).includes(folder))
+  return places.some(isAbove) ? { reason: `${call.name}: it would read all below a folder in which this rule keeps ${denyPaths.join(', ')}` } : undefined
+}
+/** Programs that print the content of all files below a folder when they are told to. */
+const READ_FOLDERS: ReadonlySet<string> = new Set('grep egrep fgrep zgrep rg'.split(' '))
 
 // ---------------------------------------------------------------- black list
 
@@ -222,6 +241,8 @@ function spellings(path: string, { directories }: Analysis): string[] {
 
 /** `<file` is what cat would read; the path rules of cat hold for it. */
 function readDenied(path: Arg, rule: CommandRule, analysis: Analysis): Refusal | undefined {
+  if (rule.denyPaths && pathPresence([path], rule.denyPaths, analysis, true) !== 'no')
+    return { reason: `redirection: this rule lets no line read ${rule.denyPaths.join(', ')}` }
   if (rule.mode === 'allow') {
     const cats = admitted(rule).filter((entry) => nameOf(entry) === 'cat')
     if (cats.length === 0 || cats.some((entry) => entry.path.length === 0)) return undefined

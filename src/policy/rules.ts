@@ -69,6 +69,7 @@ const shownText = (max: number) =>
 const glob = z.string().min(1, 'must not be empty: "*" matches everything').max(1024, 'must be at most 1024 characters')
 /** One glob or a list of them. */
 const globs = z.union([glob, z.array(glob).min(1, 'must not be empty: leave the key out to match everything')]).transform((value) => [value].flat())
+const absoluteGlob = glob.regex(/^[/*?[]/, 'must start with "/" or "*": paths are compared in absolute form')
 const size = z.string('must be a size like 4MiB').transform((text, context) => {
   try {
     return parseSize(text)
@@ -151,6 +152,7 @@ const commands = z
     approveWithin: approveWithin.default(DEFAULT_APPROVE_MS),
     opaque: allowOrDeny,
     escape_capable: allowOrDeny,
+    paths: z.strictObject({ deny: z.array(absoluteGlob).min(1, 'must not be empty: leave the key out to deny no path') }).exactOptional(),
     editLimit: size.exactOptional(),
     shell: z
       .array(z.enum(SHELLS))
@@ -167,6 +169,7 @@ const commands = z
       entries: value.allow ?? value.deny ?? [],
       opaque: value.opaque === 'allow',
       escapeCapable: value.escape_capable === 'allow',
+      ...(value.paths && { denyPaths: value.paths.deny }),
       ...(value.editLimit !== undefined && { editLimit: value.editLimit }),
       shells: value.shell,
       ...(value.confirm && value.confirm.length > 0 && { confirm: value.confirm }),
@@ -191,7 +194,6 @@ const examples = z
   .transform((value): Examples => value)
 
 const FILE_TYPES = ['file', 'directory', 'symlink', 'hardlink'] as const satisfies readonly FileType[]
-const absoluteGlob = glob.regex(/^[/*?[]/, 'must start with "/" or "*": paths are compared in absolute form')
 const files = z
   .strictObject({
     upload: z.boolean().default(false),
