@@ -39,6 +39,7 @@ import type { RuleBook } from './rules.js'
 import { freshSearch } from './search.js'
 import type { SharedLists } from './shared-lists.js'
 import type { BuiltStages } from './stages.js'
+import { podUsage } from './top.js'
 
 export type Route = HttpServerOptions['routes'][number]
 
@@ -126,6 +127,7 @@ function apiParts(side: HttpSide, own: Pick<ApiParts, 'auth' | 'tokens' | 'refus
     resolver: side.resolver,
     clusters: () => clusterItems(side),
     nodes: () => nodeItems(side),
+    usage: podUsage(side.clusters, book.policy),
     rules: () => book.rules.map((rule) => ruleItem.parse(rule)),
     users: () => book.users.map(userItem),
     identityOf: (name) => {
@@ -134,7 +136,7 @@ function apiParts(side: HttpSide, own: Pick<ApiParts, 'auth' | 'tokens' | 'refus
     },
     recordings: stages.tapes,
     audience: stages.audience,
-    evidence: evidencePacks({ dataDir: config.dataDir, publicKey, search, query: (filter, signal) => audit.query(filter, signal) }),
+    evidence: evidencePacks({ dataDir: config.dataDir, publicKey, search, tapes: stages.tapes, query: (filter, signal) => audit.query(filter, signal) }),
     health: () => healthOf(side, startedAt),
     approvals: side.approvals,
     lists: side.lists,

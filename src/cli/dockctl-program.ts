@@ -7,6 +7,7 @@ import { addDockExec } from './commands/dock-exec.js'
 import { addDockSsh } from './commands/dock-ssh.js'
 import { addCmdb } from './commands/list.js'
 import { addLogin } from './commands/login.js'
+import { addTop } from './commands/top.js'
 import { addVersion } from './commands/verify.js'
 import { finishTree, newProgram } from './program.js'
 
@@ -16,6 +17,7 @@ export function dockctlProgram(cli: Cli): Command {
   addDockSsh(program, cli)
   addDockExec(program, cli)
   addDockCp(program, cli)
+  addTop(program, cli)
   addLogin(program, cli)
   addCompletion(program, cli)
   addVersion(program, cli)

@@ -12,6 +12,7 @@ import type { Access, JsonAnswer, Operation } from '../wire/api/operation.js'
 import type { OPERATIONS, OperationName } from '../wire/api/operations.js'
 import type { RuleItem } from '../wire/api/rules.js'
 import type { ClusterItem, NodeItem } from '../wire/api/targets.js'
+import type { TopAnswer } from '../wire/api/top.js'
 import type { UserItem } from '../wire/api/users.js'
 import type { CastPlace } from '../wire/tape-part.js'
 import type { Authenticator, Bearer, TokenDesk } from './authenticate.js'
@@ -32,6 +33,12 @@ export interface ApiParts {
   readonly clusters: () => readonly ClusterItem[]
   /** Without `pods`, which depend on who asks. */
   readonly nodes: () => readonly Omit<NodeItem, 'pods'>[]
+  /** Of the pods that are named, what the asker may see. */
+  readonly usage: (
+    identity: Identity,
+    pods: readonly { readonly cluster: string; readonly namespace: string; readonly pod: string }[],
+    signal: AbortSignal,
+  ) => Promise<TopAnswer>
   readonly rules: () => readonly RuleItem[]
   readonly users: () => readonly UserItem[]
   /** Somebody else, as the policy would know them; undefined: no such user. */

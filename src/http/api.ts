@@ -22,6 +22,7 @@ import { pageOfOperation } from './openapi-elsewhere.js'
 import { recordingHandlers } from './recording-routes.js'
 import { sessionHandlers } from './session-routes.js'
 import { targetHandlers } from './target-routes.js'
+import { topHandlers } from './top-routes.js'
 
 export interface ApiLimits {
   /** Requests a minute from one address, which an office may share; 6000. */
@@ -48,6 +49,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
   const handlers: Handlers = {
     ...loginHandlers(parts),
     ...targetHandlers(parts),
+    ...topHandlers(parts),
     ...sessionHandlers(parts),
     ...recordingHandlers(parts),
     ...commandHandlers(parts),
@@ -101,7 +103,6 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
             bearers.set(request, bearer)
           },
           handler: async (request: FastifyRequest, reply: FastifyReply) => {
-            reply.header('cache-control', 'no-store')
             if (!handler) throw new OpsError('BAD_REQUEST', 'no upgrade', { detail: 'this is a WebSocket: ask for an upgrade' })
             const { params, query, body } = request
             const bearer = bearers.get(request)
@@ -109,6 +110,8 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
           },
         })
       }
+      // facts of now, also from the routes of other files
+      api.addHook('onRequest', async (_request, reply) => void reply.header('cache-control', 'no-store'))
       for (const route of options.also ?? []) route(api)
       api.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
         reply.serializer(JSON.stringify)

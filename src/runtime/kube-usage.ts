@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { toOpsError } from '../core/errors.js'
 import type { ContainerUsage, Target, UsageReport } from '../core/types.js'
+import { quantity } from '../core/units.js'
 import type { KubeApi } from './kube-api.js'
 import { readLimited } from './read-limited.js'
 
@@ -56,25 +57,4 @@ async function ofNamespace(api: KubeApi, namespace: string, signal: AbortSignal)
     }
   }
   return known
-}
-
-/** A Kubernetes quantity as a number: "250m" is 0.25, "64Mi" is 67108864. Undefined for what is none. */
-export function quantity(text: string | undefined): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/.exec(text ?? '')
-  return match ? Number(match[1]) * (FACTORS[match[2] ?? ''] ?? 1) : undefined
-}
-const FACTORS: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
 }

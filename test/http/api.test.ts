@@ -93,10 +93,42 @@ const CASES: Readonly<Partial<Record<OperationName, () => Case>>> = {
   deleteUser: () => ({ params: { name: 'x' }, status: 404 }),
   health: () => ({}),
   listApprovals: () => ({}),
+  top: () => ({
+    body: { pods: [{ cluster: 'demo', namespace: 'default', pod: 'web-0' }] },
+    bad: [{ body: {} }, { body: { pods: [] } }, { body: { pods: ['web-0'] } }, { body: { pods: [{ pod: 'web-0' }] } }],
+  }),
+  queryCmdb: () => ({ query: { query: 'web-0' }, bad: [{ query: {} }, { query: { query: 'x', more: 1 } }] }),
+  exec: () => ({
+    body: { target: 'web-0', command: 'echo hello' },
+    bad: [{ body: {} }, { body: { target: 'web-0' } }, { body: { target: 'web-0', command: 'x', more: 1 } }],
+  }),
+  putFile: () => ({
+    query: { target: 'web-0', path: 'case.txt', mode: '0600' },
+    body: 'the content',
+    status: 201,
+    bad: [
+      { query: { target: 'web-0' }, body: '' },
+      { query: { target: 'web-0', path: 'x', mode: '99' }, body: '' },
+    ],
+  }),
+  getFile: () => ({ query: { target: 'web-0', path: 'case.txt' }, bad: [{ query: { target: 'web-0' } }] }),
+  statFile: () => ({ query: { target: 'web-0', path: 'case.txt' }, bad: [{ query: { path: 'x' } }] }),
+  listFiles: () => ({ query: { target: 'web-0', path: '.' }, bad: [{ query: { target: 'web-0', path: '' } }] }),
+  // programs of local pods write to nobody; test/e2e/logs.test.ts has a cluster whose logs are kept
+  readLogs: () => ({
+    query: { target: 'web-0', tail: 5 },
+    status: 404,
+    bad: [
+      { query: {} },
+      { query: { target: 'web-0', tail: -1 } },
+      { query: { target: 'web-0', since: 'yesterday' } },
+      { query: { target: 'web-0', limitBytes: 0 } },
+    ],
+  }),
   decideApproval: () => ({ params: { id: 'none' }, body: { verdict: 'approve' }, status: 404, bad: [{ params: { id: 'none' }, body: { verdict: 'maybe' } }] }),
   endSession: () => ({ params: { id: shell.id }, body: { reason: 'the test is over' }, bad: [...BAD_ID, { params: { id: shell.id }, body: {} }] }),
 }
-const ELSEWHERE = new Set(['exec', 'openExec', 'queryCmdb'])
+
 const ROLES: Readonly<Record<Access, readonly Person[]>> = { anyone: [], user: ['bob'], auditor: ['audra'], admin: ['alice'] }
 const TOO_LITTLE: Readonly<Record<Access, readonly Person[]>> = { anyone: [], user: [], auditor: ['bob', 'carol'], admin: ['bob', 'audra'] }
 
@@ -109,7 +141,7 @@ async function refusal(answer: Response): Promise<string> {
 
 test('every operation stands in the table of cases', () => {
   const left = Object.entries(OPERATIONS).filter(
-    ([name, each]) => !('variantOf' in each) && each.answer.kind !== 'socket' && !ELSEWHERE.has(name) && !(name in CASES) && name !== 'logout',
+    ([name, each]) => !('variantOf' in each) && each.answer.kind !== 'socket' && !(name in CASES) && name !== 'logout',
   )
   assert.deepEqual(
     left.map(([name]) => name),
@@ -139,7 +171,7 @@ for (const [name, make] of Object.entries(CASES)) {
     }
     const answer = await send(operation, input, good)
     assert.equal(answer.status, status, await answer.clone().text())
-    if (status !== 200) return void (await refusal(answer))
+    if (status >= 400) return void (await refusal(answer))
     if (operation.answer.kind !== 'json') {
       assert.match(answer.headers.get('content-type') ?? '', new RegExp(operation.answer.kind === 'stream' ? operation.answer.mediaType : ''))
       assert.ok((await answer.arrayBuffer()).byteLength > 0)
@@ -147,7 +179,7 @@ for (const [name, make] of Object.entries(CASES)) {
     }
     assert.equal(answer.headers.get('cache-control'), 'no-store')
     const body: unknown = await answer.json()
-    documented(name, '200').parse(body)
+    documented(name, String(status)).parse(body)
   })
 }
 
@@ -176,17 +208,10 @@ test('roles are cumulative: who may more may also less', { skip }, async () => {
 test('no answer about users holds a hash, and no schema of a body lets a key more pass', { skip }, async () => {
   const text = await (await gateway.fetch('GET', '/api/v1/users', 'audra')).text()
   assert.ok(!text.includes('argon2') && !text.includes('scrypt'))
-  for (const [path, methods] of Object.entries(document.paths)) {
-    for (const [method, each] of Object.entries(methods)) {
-      const body = (each as { requestBody?: { content: Record<string, { schema: { additionalProperties?: unknown; anyOf?: unknown } }> } }).requestBody
       const schema = body?.content['application/json']?.schema
       if (schema && !path.includes('exec')) assert.equal(schema.additionalProperties, false, `${method} ${path}`)
     }
   }
 })
-
-test('an exec answers as /openapi.json says, although another file serves it', { skip }, async () => {
-  const answer = await gateway.fetch('POST', '/api/v1/exec', 'alice', { target: 'web-0', command: 'echo hello' })
-  assert.equal(answer.status, 200)
-  documented('exec', '200').parse(await answer.json())
-})
+assert.equal(answer.status, 200)
+documented('exec', '200').parse(await answer.json())

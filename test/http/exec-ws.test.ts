@@ -181,7 +181,7 @@ test('what cannot be served is refused before the upgrade, as a Kubernetes Statu
   const refused = async (path: string, options: Parameters<typeof dial>[2], expected: RegExp) => assert.rejects(dial(gw, path, options), expected)
   const good = '/api/v1/exec?target=web-0&line=true'
   await refused(good, { user: '' }, /^Error: 401 .*"kind":"Status".*login failed/)
-  await refused(good, { origin: 'https://evil.example' }, /^Error: 403 .*another site/)
+  await refused(good, { origin: 'https://evil.example' }, /^Error: 403 .*did not come from our own page/)
   await refused(good, { origin: 'null' }, /^Error: 403/)
   await refused(good, { protocols: ['v3.channel.k8s.io'] }, /^Error: 400 .*v5\.channel/)
   await refused('/api/v1/exec?line=true', {}, /^Error: 400 .*target=/)

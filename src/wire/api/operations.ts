@@ -11,11 +11,13 @@ import { resourceManagerOperations } from './resource-manager.js'
 import { ruleOperations } from './rules.js'
 import { sessionOperations } from './sessions.js'
 import { targetOperations } from './targets.js'
+import { topOperations } from './top.js'
 import { userOperations } from './users.js'
 
 export const OPERATIONS = {
   ...loginOperations,
   ...targetOperations,
+  ...topOperations,
   ...sessionOperations,
   ...auditOperations,
   ...ruleOperations,
