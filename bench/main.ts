@@ -11,6 +11,7 @@ import { Client } from 'ssh2'
 import { kubeconfigOf, needs } from '../test/support/need.js'
 import { repository, run, World } from '../test/support/world.js'
 import { auditBenches } from './audit.js'
+import { consoleBenches } from './console.js'
 import { fileBenches } from './files.js'
 import { guardBenches } from './guard.js'
 import { atLeast, atMost, type Goal, measurePair, pairedRow, printTable, type Row, skippedRow } from './pair.js'
@@ -162,6 +163,7 @@ const BENCHES: readonly Bench[] = [
   ...fileBenches(LOGIN),
   ...guardBenches(),
   ...auditBenches(),
+  ...consoleBenches(),
 ]
 
 async function main(): Promise<void> {

@@ -11,11 +11,14 @@ import { pipeline } from 'node:stream/promises'
 import { OpsError } from '../core/errors.js'
 import { type AuditFilter, type AuditSearch, type SessionSummary, type StoredEvent, targetText } from '../core/types.js'
 import { type TarEntry, tarOf } from '../http/tar.js'
+import type { TapeFile } from '../store/tape-file.js'
 
 export interface EvidenceParts {
   readonly dataDir: string
   readonly publicKey: string
   readonly search: AuditSearch
+  /** Recordings as they rest, wherever that is. */
+  readonly tapes: Pick<TapeFile, 'rest'>
   /** In the order of `seq`; AuditLog.query. */
   readonly query: (filter: AuditFilter, signal?: AbortSignal) => AsyncIterable<StoredEvent>
 }
@@ -74,14 +77,18 @@ async function* linesOf({ search, query }: EvidenceParts, session: string): Asyn
   }
 }
 
-async function* entriesOf({ dataDir, publicKey }: EvidenceParts, session: SessionSummary, events: string): AsyncGenerator<TarEntry> {
+async function* entriesOf({ tapes, publicKey }: EvidenceParts, session: SessionSummary, events: string): AsyncGenerator<TarEntry> {
   yield textEntry('README.txt', readme(session))
   yield textEntry('pack.json', `${JSON.stringify({ version: 1, session: session.id })}\n`)
   yield textEntry('public-key.pem', publicKey)
   yield await fileEntry('events.ndjson', events)
   if (session.recording === undefined) return
-  const recording = join(dataDir, session.recording)
-  if (await exists(recording)) yield await fileEntry(session.recording, recording)
+  const rest = await tapes.rest(session.id).catch((error: unknown) => {
+    // retention has removed it, and its event says so; that it cannot be reached is no reason to hand over a pack without it
+    if (error instanceof OpsError && error.code === 'NOT_FOUND') return undefined
+    throw error
+  })
+  if (rest) yield { name: session.recording, bytes: rest.bytes, content: rest.content }
 }
 
 function textEntry(name: string, text: string): TarEntry {
@@ -93,13 +100,6 @@ async function fileEntry(name: string, path: string): Promise<TarEntry> {
   const { size } = await stat(path)
   const file = await open(path, 'r')
   return { name, bytes: size, content: file.createReadStream({ end: Math.max(0, size - 1), ...(size === 0 && { end: -1 }) }) as AsyncIterable<Buffer> }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 function readme(session: SessionSummary): string {

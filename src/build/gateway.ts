@@ -21,6 +21,7 @@ import { buildAudit } from './audit.js'
 import { buildCluster, type Cluster } from './clusters.js'
 import { buildEvidence } from './evidence.js'
 import { guardedShells } from './guard.js'
+import { tellLostSessions } from './lost-sessions.js'
 import { buildHttp } from './http.js'
 import { startPodCache } from './pod-cache.js'
 import { buildResourceManager } from './resource-manager.js'
@@ -77,6 +78,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
   const nested = new NestedRuns()
   const stages = scope.add(await buildStages(config, audit, log))
   const { search } = scope.add(buildEvidence(config, builtAudit, log))
+  scope.add(tellLostSessions({ audit, search, registry, log }))
   const interceptors: Interceptor[] = [...stages.interceptors, advisoryLog(policy, audit, log, nested)]
   const resolver = new PodResolver({ inventories, maySee: sees(policy) })
   const entrance = new Entrance({

@@ -45,7 +45,7 @@ const MINUTE_MS = 60_000
 
 /** @returns a route for `startHttpServer`: everything below /api/v1 that the table names, and /openapi.json */
 export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyInstance) => void {
-  const followers: Followers = new Set()
+  const followers: Followers = new Map()
   const handlers: Handlers = {
     ...loginHandlers(parts),
     ...targetHandlers(parts),
@@ -61,7 +61,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
   return (app) => {
     void app.register(async (api) => {
       api.addHook('preClose', async () => {
-        for (const end of followers) end('this gateway is shutting down')
+        for (const end of followers.keys()) end('this gateway is shutting down')
       })
       api.setValidatorCompiler(({ schema, httpPart, ...rest }) => {
         const validate = validatorCompiler({ schema: schema as z.ZodType, ...(httpPart !== undefined && { httpPart }), ...rest })

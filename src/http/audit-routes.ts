@@ -1,4 +1,5 @@
 /** The audit log: parts of it, or a line for each event as it comes to rest. */
+import { OpsError } from '../core/errors.js'
 import type { EventFilter, StoredEvent } from '../core/types.js'
 import type { ApiParts, Call, Handlers } from './api-parts.js'
 import { given } from './pages.js'
@@ -7,9 +8,11 @@ import { ownOnly } from './session-routes.js'
 /** What may wait for one follower; one that reads slower is cut off and says so. */
 const MAX_WAITING_BYTES = 1024 * 1024
 const HEARTBEAT_MS = 15_000
+/** Views of one person at once: each event of the log is put through each of them. */
+const MAX_PER_USER = 16
 
-/** Followers of this gateway, each by the way to end it. */
-export type Followers = Set<(why: string) => void>
+/** Followers of this gateway, each by the way to end it, with the name of who follows. */
+export type Followers = Map<(why: string) => void, string>
 
 /** @param followers filled here; whoever stops the server ends them */
 export function auditHandlers(parts: ApiParts, followers: Followers): Required<Pick<Handlers, 'listAudit'>> {
@@ -19,6 +22,8 @@ export function auditHandlers(parts: ApiParts, followers: Followers): Required<P
       const { follow, ...rest } = query
       const filter: EventFilter = { ...given(rest), ...ownOnly(identity, query.user) }
       if (follow === '1') {
+        const own = [...followers.values()].filter((user) => user === identity.user).length
+        if (own >= MAX_PER_USER) throw new OpsError('LIMIT_EXCEEDED', `${identity.user} follows the log ${own} times`, { detail: 'you follow the log too often' })
         followEvents(parts, filter, call, followers)
         return reply
       }
@@ -32,7 +37,7 @@ export function auditHandlers(parts: ApiParts, followers: Followers): Required<P
 function followEvents(
   { follow, tokens, log }: ApiParts,
   filter: EventFilter,
-  { bearer, reply, request }: Pick<Call, 'bearer' | 'reply' | 'request'>,
+  { bearer, identity, reply, request }: Pick<Call, 'bearer' | 'identity' | 'reply' | 'request'>,
   followers: Followers,
 ): void {
   const { raw } = reply
@@ -56,7 +61,7 @@ function followEvents(
     followers.delete(end)
     log.debug({ trace: request.id }, 'audit.follow.closed')
   })
-  followers.add(end)
+  followers.set(end, identity.user)
   reply.hijack()
   // its connection ends with it: a server that stops would wait for one that is kept
   raw.writeHead(200, {

@@ -3,14 +3,12 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * Of every page: nothing from elsewhere, no inline scripts, no frames around it. The player's terminal is WebAssembly; terminals
- * place their cells by style attributes, which can carry no script.
+ * Of every page: nothing from elsewhere, no inline scripts or styles, no frames around it. The player's terminal is WebAssembly.
  */
 const CONTENT_SECURITY_POLICY = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'", "'wasm-unsafe-eval'"],
   styleSrc: ["'self'"],
-  styleSrcAttr: ["'unsafe-inline'"],
   imgSrc: ["'self'", 'data:'],
   fontSrc: ["'self'"],
   connectSrc: ["'self'"],

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { OpsError } from '../core/errors.js'
 import type { Identity, SessionSummary } from '../core/types.js'
+import { LOST } from '../wire/session-summary.js'
 import { type ApiParts, mayCall } from './api-parts.js'
 import { requestText } from './authenticate.js'
 
@@ -22,7 +23,7 @@ export async function seenSession(parts: Parts, identity: Identity, id: string, 
 export function corrected({ registry }: Pick<Parts, 'registry'>, session: SessionSummary): SessionSummary {
   if (session.state !== 'live') return session
   const live = registry.find(session.id)
-  if (!live) return { ...session, state: 'ended', reason: session.reason ?? 'not closed: the gateway stopped before' }
+  if (!live) return { ...session, state: 'ended', reason: session.reason ?? LOST }
   const bytes = live.bytes()
   const via = live.via()
   return { ...session, bytesIn: bytes.in, bytesOut: bytes.out, ...(via !== undefined && { via }) }

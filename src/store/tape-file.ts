@@ -107,10 +107,16 @@ export class TapeFile implements TapeStore {
 
   /** The bytes as they rest, whose sha256 the log holds: for an evidence pack. @throws OpsError NOT_FOUND, BAD_REQUEST */
   async raw(sessionId: string): Promise<Readable> {
-    const path = await this.find(sessionId)
-    const { elsewhere } = this.#options
-    const note = (await exists(path)) ? undefined : await elsewhere?.find(path)
-    return elsewhere && note ? Readable.from(piecesOf(elsewhere.bytes(note)), { objectMode: false }) : createReadStream(path)
+    return Readable.from((await this.rest(sessionId)).content, { objectMode: false })
+  }
+
+  /** The same, and how many there are. Nothing is open until they are read. @throws OpsError NOT_FOUND, BAD_REQUEST */
+  async rest(sessionId: string): Promise<{ readonly bytes: number; readonly content: AsyncIterable<Buffer> }> {
+    const place = await this.#place(sessionId)
+    const tape = await place.open()
+    await tape.close()
+    // looked for anew when it is read: meanwhile it may have gone to S3
+    return { bytes: tape.size, content: restOf(() => this.#place(sessionId), tape.size) }
   }
 
   /** Sends what an earlier run sealed and could not send. Once, after recover(). */
@@ -262,8 +268,13 @@ async function settle(file: FileHandle, path: string): Promise<void> {
   }
 }
 
-async function* piecesOf(tape: TapeBytes): AsyncGenerator<Buffer> {
-  for (let at = 0; at < tape.size; at += 1024 * 1024) yield await tape.read(at, Math.min(1024 * 1024, tape.size - at))
+async function* restOf(find: () => Promise<TapePlace>, bytes: number): AsyncGenerator<Buffer> {
+  const tape = await (await find()).open()
+  try {
+    for (let at = 0; at < bytes; at += 1024 * 1024) yield await tape.read(at, Math.min(1024 * 1024, bytes - at))
+  } finally {
+    await tape.close()
+  }
 }
 
 async function hashOf(path: string): Promise<{ readonly sha256: string; readonly bytes: number }> {

@@ -1,6 +1,9 @@
 /** A session as its events tell it, learnt one event at a time. */
 import type { SessionSummary, StoredEvent } from '../core/types.js'
 
+/** Reason of a session whose end nobody saw: its gateway was killed. */
+export const LOST = 'lost: the gateway was stopped before it ended'
+
 /** A summary that grows. */
 export type SessionDraft = { -readonly [K in keyof SessionSummary]: SessionSummary[K] }
 
@@ -55,10 +58,11 @@ function close(draft: SessionDraft, event: Extract<StoredEvent, { type: 'session
 
 function learnAct(draft: SessionDraft, event: Extract<StoredEvent, { type: 'admin' }>): void {
   if (event.action === 'session.review') draft.review = { by: event.user ?? '', at: event.time, note: textField(event.after, 'note') ?? '' }
+  if (event.action === 'session.lost' && draft.state === 'live') Object.assign(draft, { state: 'ended', reason: LOST })
   if (event.action !== 'recording.closed') return
   // the gateway was killed while the session ran, and its next start found the recording
   const sha256 = textField(event.after, 'sha256')
-  Object.assign(draft, { state: 'ended', recording: event.object, reason: draft.reason ?? 'the gateway was stopped' })
+  Object.assign(draft, { state: 'ended', recording: event.object, reason: draft.reason ?? LOST })
   if (sha256 !== undefined) draft.recordingSha256 = sha256
 }
 

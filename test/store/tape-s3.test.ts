@@ -2,9 +2,6 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir, stat, writeFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
-import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -17,36 +14,9 @@ import { TapeFile } from '../../src/store/tape-file.js'
 import { TapeS3 } from '../../src/store/tape-s3.js'
 import { castEventLine, castHeaderLine } from '../../src/wire/asciicast.js'
 import { bytesOf } from '../contract/tape-store.js'
+import { s3 } from '../support/s3-server.js'
 import { aSession } from '../support/sessions.js'
 import { tempDir } from '../support/temp-dir.js'
-
-interface S3rverOptions {
-  readonly address: string
-  readonly port: number
-  readonly silent: boolean
-  readonly directory: string
-  readonly configureBuckets: readonly { readonly name: string }[]
-}
-const S3rver = createRequire(import.meta.url)('s3rver') as new (
-  options: S3rverOptions,
-) => { run(): Promise<AddressInfo>; close(): Promise<void>; httpServer: Server }
-
-async function s3(t: TestContext): Promise<{ endpoint: string; stop: () => Promise<void>; client: () => S3Client }> {
-  const server = new S3rver({ address: '127.0.0.1', port: 0, silent: true, directory: await tempDir(t), configureBuckets: [{ name: 'tapes' }] })
-  const { port } = await server.run()
-  let isOver = false
-  const stop = async () => {
-    if (isOver) return
-    isOver = true
-    server.httpServer.closeAllConnections()
-    await server.close()
-  }
-  t.after(stop)
-  const endpoint = `http://127.0.0.1:${port}`
-  const client = () =>
-    new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true, maxAttempts: 1, credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' } })
-  return { endpoint, stop, client }
-}
 
 function aStore(t: TestContext, dataDir: string, client: S3Client) {
   const keyframes = new KeyframeThread(silentLogger)

@@ -1,13 +1,13 @@
 /** The left of a session: live while it runs, else its recording at the second that the address names. */
-import { useCallback, useRef, useState } from 'preact/hooks'
+import { useCallback, useMemo, useRef, useState } from 'preact/hooks'
 import { useSearchParams } from 'wouter-preact'
 import type { CommandItem, SessionDetail } from '../../wire/api/sessions.js'
 import { Answered, Empty } from '../parts/messages.js'
 import { Peer } from '../parts/values.js'
-import { type CastPart, parsePart } from '../player/cast.js'
+import type { CastPart } from '../player/cast.js'
 import { Live } from '../player/live.js'
+import { beginOf, firstPart, partsOf } from '../player/parts.js'
 import type { Playback } from '../player/playback.js'
-import type { FetchPart } from '../player/reel.js'
 import { Replay, useTimeToKeep } from '../player/replay.js'
 import { useConsole } from '../state/console.js'
 import { type Loaded, useLoad } from '../state/load.js'
@@ -15,6 +15,8 @@ import { type Loaded, useLoad } from '../state/load.js'
 export interface SessionScreenProps {
   readonly session: SessionDetail
   readonly commands: Loaded<readonly CommandItem[]>
+  /** Where the replay begins, when the address names a place: asked for before the session was known. */
+  readonly early: Promise<CastPart> | undefined
   readonly onPlayer: (playback: Playback | undefined) => void
   /** Its facts may have changed. */
   readonly onChange: () => void
@@ -23,7 +25,8 @@ export interface SessionScreenProps {
 export function SessionScreen(props: SessionScreenProps) {
   const { session, commands, onChange } = props
   const console = useConsole()
-  const [wantsReplay, setReplay] = useState(false)
+  // who comes from a search wants that second, also while the session runs
+  const [wantsReplay, setReplay] = useState(props.early !== undefined)
   const isLive = session.state === 'live'
   if (session.state === 'refused') return <Refused session={session} />
   if (isLive && console.mayAudit() && !wantsReplay) {
@@ -49,20 +52,17 @@ export function SessionScreen(props: SessionScreenProps) {
   )
 }
 
-/** What the first frame needs; and what is played on from. */
-const FIRST_BYTES = 64 * 1024
-const PART_BYTES = 512 * 1024
-
-function Recorded({ session, commands, onPlayer }: SessionScreenProps) {
+function Recorded({ session, commands, early, onPlayer }: SessionScreenProps) {
   const { api } = useConsole()
   const { id } = session
   const [search, setSearch] = useSearchParams()
-  const first = useLoad(`${id} recording`, async (signal): Promise<CastPart> => {
-    const answer = await api.getRecording({ params: { id }, query: { limit: FIRST_BYTES, ...placeOf(search) }, signal })
-    return parsePart(await answer.text())
+  const asked = useRef(early)
+  const first = useLoad(`${id} recording`, (signal) => {
+    const under = asked.current
+    asked.current = undefined
+    return under ?? firstPart(api, id, beginOf(search) ?? { from: 0 }, signal)
   })
-  const fetch: FetchPart = async (place, signal) =>
-    parsePart(await (await api.getRecording({ params: { id }, query: { limit: PART_BYTES, ...place }, signal })).text())
+  const fetch = useMemo(() => partsOf(api, id), [api, id])
   const [playback, setPlayback] = useState<Playback>()
   const kept = useRef<number>()
   useTimeToKeep(playback, (seconds) => {
@@ -84,14 +84,6 @@ function Recorded({ session, commands, onPlayer }: SessionScreenProps) {
     [onPlayer],
   )
   return <Answered answer={first}>{(part) => <Replay first={part} fetch={fetch} commands={commands.data ?? []} onPlayer={take} />}</Answered>
-}
-
-/** `at` in seconds; `seq` of a command; `time` of an event. */
-function placeOf(search: URLSearchParams): { from: number } | { seq: number } | { time: string } {
-  const [at, seq, time] = [Number(search.get('at') ?? Number.NaN), Number(search.get('seq')), search.get('time') ?? '']
-  if (Number.isFinite(at)) return { from: Math.max(0, at) }
-  if (Number.isSafeInteger(seq) && seq > 0) return { seq }
-  return Number.isNaN(Date.parse(time)) ? { from: 0 } : { time }
 }
 
 function Refused({ session }: { readonly session: SessionDetail }) {

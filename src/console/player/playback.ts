@@ -26,6 +26,8 @@ export class Playback {
   readonly problem = signal<unknown>(undefined)
   readonly speed = signal<number>(1)
   readonly skipsIdle = signal(true)
+  /** Resolves when the first frame stands. */
+  readonly drawn: Promise<void>
   readonly #fetch: FetchPart
   readonly #screen: Screen
   readonly #closed = new AbortController()
@@ -47,7 +49,15 @@ export class Playback {
     this.time = signal(first.seconds)
     this.seconds = signal(first.total)
     this.#shown = first.seconds
-    this.#screen = new Screen(place, () => this.#show(this.#wanted ?? this.time.peek(), true))
+    let isDrawn = (): void => {}
+    this.drawn = new Promise((resolve) => {
+      isDrawn = resolve
+    })
+    this.#screen = new Screen(place, () => {
+      this.#show(this.#wanted ?? this.time.peek(), true)
+      // the terminal draws in the next frame; what comes after it may take the one behind
+      requestAnimationFrame(() => setTimeout(isDrawn))
+    })
   }
 
   async play(): Promise<void> {
