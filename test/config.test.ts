@@ -78,6 +78,7 @@ describe('config', () => {
       login: {
         userFreeFailures: 3,
         userLockAfter: 10,
+        userLockAfterEverywhere: 100,
         addressFreeFailures: 10,
         addressLockAfter: 100,
         firstDelayMs: 1000,

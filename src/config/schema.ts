@@ -101,6 +101,7 @@ export const loginSchema = z
   .strictObject({
     userFreeFailures: count(0).default(login.userFreeFailures),
     userLockAfter: count(1).default(login.userLockAfter),
+    userLockAfterEverywhere: count(1).default(login.userLockAfterEverywhere),
     addressFreeFailures: count(0).default(login.addressFreeFailures),
     addressLockAfter: count(1).default(login.addressLockAfter),
     firstDelay: duration().default(login.firstDelayMs),

@@ -9,8 +9,9 @@
  * people touch their hardware keys, for keys that fail, until their tries are used up. A question of that kind proves
  * nothing and costs nothing, so it is neither counted nor audited.
  *
- * A lock on a user name stops passwords only. A signature cannot be guessed, so the owner gets in by key while a
- * stranger keeps the name locked. A lock on an address stops every method.
+ * A lock on a user name stops passwords only, first at the address that guessed and then, where guesses come from many, at every
+ * address from which that user never came in (throttle.ts). A signature cannot be guessed, so the owner gets in by key anyway. A
+ * lock on an address stops every method.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { abortReason, ERRORS } from '../core/errors.js'

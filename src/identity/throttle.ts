@@ -1,7 +1,11 @@
 /**
- * What failed logins cost. Two tallies, one per user name (known or not: a lock must not tell which names exist) and
- * one per address. After a few free failures each answer waits, twice as long each time; after more the door is shut
- * for a while. The numbers stand in `ThrottleLimits`.
+ * What failed logins cost. Three tallies: one per user name at an address, one per user name everywhere, one per address; names
+ * known or not, for a lock must not tell which exist. After a few free failures each answer waits, twice as long each time; after
+ * more the door is shut for a while. The numbers stand in `ThrottleLimits`.
+ *
+ * A lock that anybody can cause for anybody would be a weapon. So a name is shut first at the address that guesses; everywhere only
+ * after many more failures, which one address cannot make before it is shut itself; and never at an address from which its owner
+ * has come in before, where only failures from that address count.
  *
  * Memory is bounded: beyond `maxTracked` the name (or address) that failed longest ago is forgotten. Pushing one name
  * out takes as many failures under other names, and the address that makes them is shut long before.
@@ -11,10 +15,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { abortReason } from '../core/errors.js'
 
 export interface ThrottleLimits {
-  /** Failures of one user name that cost nothing. Default 3. */
+  /** Failures of one user name at one address that cost nothing. Default 3. */
   readonly userFreeFailures: number
-  /** Failures of one user name that shut it for passwords. Default 10. */
+  /** Failures of one user name at one address that shut it there for passwords. Default 10. */
   readonly userLockAfter: number
+  /** Failures of one user name from all addresses that shut it for passwords where its owner never was; half of them cost nothing. Default 100. */
+  readonly userLockAfterEverywhere: number
   /** Failures from one address that cost nothing; offices share addresses. Default 10. */
   readonly addressFreeFailures: number
   /** Failures from one address that shut it for every method. Default 100. */
@@ -27,13 +33,14 @@ export interface ThrottleLimits {
   readonly windowMs: number
   /** How long a lock lasts. Default 15 min. */
   readonly lockMs: number
-  /** User names and addresses remembered, each. Default 10,000 (about 3 MB). */
+  /** User names, addresses and pairs of them remembered, each. Default 10,000 (about 6 MB). */
   readonly maxTracked: number
 }
 
 export const DEFAULT_THROTTLE_LIMITS: ThrottleLimits = {
   userFreeFailures: 3,
   userLockAfter: 10,
+  userLockAfterEverywhere: 100,
   addressFreeFailures: 10,
   addressLockAfter: 100,
   firstDelayMs: 1000,
@@ -102,6 +109,10 @@ class Failures {
     return { delayMs, locked: false }
   }
 
+  count(key: string, now: number): number {
+    return this.#current(key, now)?.failures ?? 0
+  }
+
   add(key: string, now: number): void {
     const tally = this.#current(key, now) ?? { failures: 0, lastAt: now, lockedUntil: 0 }
     tally.failures++
@@ -132,25 +143,33 @@ class Failures {
   }
 }
 
+/** How long an address is known as one from which a user comes. */
+const FAMILIAR_MS = 30 * 24 * 3_600_000
+
 /** Failed logins per user name and per address. */
 export class Throttle {
   readonly #users: Failures
+  readonly #pairs: Failures
   readonly #addresses: Failures
   /** Failures in a row from an address for one user; forgiven when that user then gets in. Bounded like the others. */
   readonly #rows = new Map<string, { user: string; count: number }>()
+  /** When a user last came in from an address, the longest ago first. */
+  readonly #familiar = new Map<string, number>()
   readonly #limits: ThrottleLimits
   readonly #clock: Clock
 
   constructor(limits: ThrottleLimits, clock: Clock) {
     this.#limits = limits
     this.#clock = clock
-    this.#users = new Failures(limits, limits.userFreeFailures, limits.userLockAfter)
+    const { userLockAfterEverywhere: everywhere } = limits
+    this.#users = new Failures(limits, Math.floor(everywhere / 2), everywhere)
+    this.#pairs = new Failures(limits, limits.userFreeFailures, limits.userLockAfter)
     this.#addresses = new Failures(limits, limits.addressFreeFailures, limits.addressLockAfter)
   }
 
   /** How many names and addresses are remembered; for metrics and tests. */
-  get tracked(): { readonly users: number; readonly addresses: number } {
-    return { users: this.#users.size, addresses: this.#addresses.size }
+  get tracked(): { readonly users: number; readonly addresses: number; readonly pairs: number; readonly familiar: number } {
+    return { users: this.#users.size, addresses: this.#addresses.size, pairs: this.#pairs.size, familiar: this.#familiar.size }
   }
 
   /**
@@ -159,9 +178,13 @@ export class Throttle {
    */
   standing(host: string, user?: string): Standing {
     const now = this.#clock.now()
-    const address = this.#addresses.standing(addressKey(host), now)
-    const name = user === undefined ? address : this.#users.standing(user, now)
-    return { delayMs: Math.max(address.delayMs, name.delayMs), locked: address.locked || name.locked }
+    const key = addressKey(host)
+    const all = [this.#addresses.standing(key, now)]
+    if (user !== undefined) {
+      all.push(this.#pairs.standing(pairKey(key, user), now))
+      if (!this.#isFamiliar(key, user, now)) all.push(this.#users.standing(user, now))
+    }
+    return { delayMs: Math.max(...all.map(({ delayMs }) => delayMs)), locked: all.some(({ locked }) => locked) }
   }
 
   /** @param counts whether the failure counts against the user name as well as against the address */
@@ -169,28 +192,53 @@ export class Throttle {
     const now = this.#clock.now()
     const key = addressKey(host)
     this.#addresses.add(key, now)
-    if (counts === 'user and address') this.#users.add(user, now)
+    if (counts === 'user and address') {
+      this.#users.add(user, now)
+      this.#pairs.add(pairKey(key, user), now)
+    }
     const row = this.#rows.get(key)
-    this.#rows.delete(key)
-    this.#rows.set(key, { user, count: row?.user === user ? row.count + 1 : 1 })
-    const [oldest] = this.#rows.keys()
-    if (this.#rows.size > this.#limits.maxTracked && oldest !== undefined) this.#rows.delete(oldest)
+    putLast(this.#rows, key, { user, count: row?.user === user ? row.count + 1 : 1 }, this.#limits.maxTracked)
   }
 
   /**
-   * Forgets what this user did wrong just before getting in: a mistyped password, a key tried before the right one.
-   * Failures for other names from the same address stay, or an account of one's own would buy endless guesses.
-   * @param byPassword a password clears the name's failures; a key says nothing about who guessed passwords
+   * Forgets what this user did wrong here just before getting in: a mistyped password, a key tried before the right one.
+   * Failures for other names from the same address stay, or an account of one's own would buy endless guesses; so do failures for
+   * this name from other addresses, or its owner's coming and going would.
+   * @param byPassword a password clears the name's failures at this address; a key says nothing about who guessed passwords
    */
   succeeded(host: string, user: string, byPassword: boolean): void {
+    const now = this.#clock.now()
     const key = addressKey(host)
+    const pair = pairKey(key, user)
     const row = this.#rows.get(key)
     if (row?.user === user) {
       this.#addresses.subtract(key, row.count)
       this.#rows.delete(key)
     }
-    if (byPassword) this.#users.forget(user)
+    if (byPassword) {
+      this.#users.subtract(user, this.#pairs.count(pair, now))
+      this.#pairs.forget(pair)
+    }
+    putLast(this.#familiar, pair, now, this.#limits.maxTracked)
   }
+
+  #isFamiliar(key: string, user: string, now: number): boolean {
+    const at = this.#familiar.get(pairKey(key, user))
+    return at !== undefined && now - at < FAMILIAR_MS
+  }
+}
+
+/** Addresses hold no space. */
+function pairKey(address: string, user: string): string {
+  return `${address} ${user}`
+}
+
+/** As the last of the map, which forgets its first when it holds too many. */
+function putLast<V>(map: Map<string, V>, key: string, value: V, most: number): void {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > most && oldest !== undefined) map.delete(oldest)
 }
 
 /**

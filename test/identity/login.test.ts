@@ -283,13 +283,25 @@ describe('login by public key', () => {
     assert.deepEqual(await login.attempt({ ...byKey('alice', ALICE_KEY, true), verify } as LoginAttempt, never), REFUSED)
   })
 
-  test('lets the owner in while a stranger keeps the name locked', async () => {
+  test('lets the owner in while a stranger keeps the name locked at an address, also from there by key', async () => {
     const { login } = await setUp()
-    for (let i = 0; i < 10; i++) await login.attempt(byPassword('alice', 'wrong', { host: '198.51.100.9', port: 1 }), never)
-    assert.deepEqual(await login.attempt(byPassword('alice', 'right'), never), SHUT)
-    assert.equal((await login.attempt(byKey('alice', ALICE_KEY, true), never)).kind, 'accepted')
-    // and the stranger is not let off by it
-    assert.deepEqual(await login.attempt(byPassword('alice', 'right'), never), SHUT)
+    const stranger = { host: '198.51.100.9', port: 1 }
+    for (let i = 0; i < 10; i++) await login.attempt(byPassword('alice', 'wrong', stranger), never)
+    assert.deepEqual(await login.attempt(byPassword('alice', 'right', stranger), never), SHUT)
+    assert.equal((await login.attempt(byPassword('alice', 'right'), never)).kind, 'accepted')
+    assert.equal((await login.attempt({ ...byKey('alice', ALICE_KEY, true), from: stranger } as LoginAttempt, never)).kind, 'accepted')
+  })
+
+  test('lets the owner in by password at the usual desk, and by key anywhere, while strangers keep the name locked everywhere', async () => {
+    const { login } = await setUp()
+    const at = (i: number) => ({ host: `198.51.100.${i}`, port: 1 })
+    assert.equal((await login.attempt(byPassword('alice', 'right'), never)).kind, 'accepted')
+    for (let i = 0; i < 100; i++) await login.attempt(byPassword('alice', 'wrong', at(i)), never)
+    assert.deepEqual(await login.attempt(byPassword('alice', 'right', at(200)), never), SHUT)
+    assert.equal((await login.attempt(byPassword('alice', 'right'), never)).kind, 'accepted')
+    assert.equal((await login.attempt({ ...byKey('alice', ALICE_KEY, true), from: at(201) } as LoginAttempt, never)).kind, 'accepted')
+    // and strangers are not let off by it
+    assert.deepEqual(await login.attempt(byPassword('alice', 'right', at(202)), never), SHUT)
   })
 
   test('forgives a client that signs with each of its keys before the right one', async () => {

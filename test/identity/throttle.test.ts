@@ -18,23 +18,58 @@ describe('throttle', () => {
   test('makes each failure of a name wait twice as long, up to the longest wait, then locks it', () => {
     const { throttle } = setUp()
     const delays = Array.from({ length: 10 }, () => {
-      const { delayMs, locked } = throttle.standing('198.51.100.9', 'alice')
+      const { delayMs, locked } = throttle.standing(HOST, 'alice')
       assert.equal(locked, false)
       fail(throttle, 1)
       return delayMs
     })
     assert.deepEqual(delays, [0, 0, 0, 0, 1000, 2000, 4000, 8000, 8000, 8000])
-    assert.deepEqual(throttle.standing('198.51.100.9', 'alice'), { delayMs: 8000, locked: true })
-    assert.deepEqual(throttle.standing('198.51.100.9', 'bob'), { delayMs: 0, locked: false })
+    assert.deepEqual(throttle.standing(HOST, 'alice'), { delayMs: 8000, locked: true })
+    assert.deepEqual(throttle.standing(HOST, 'bob'), { delayMs: 0, locked: false })
+  })
+
+  test('shuts a name at the address that guesses, and nowhere else', () => {
+    const { throttle } = setUp()
+    fail(throttle, 10)
+    assert.ok(throttle.standing(HOST, 'alice').locked)
+    assert.deepEqual(throttle.standing('198.51.100.9', 'alice'), { delayMs: 0, locked: false })
+  })
+
+  test('shuts a name everywhere once many addresses guess, but not where its owner has come in before', () => {
+    const { throttle, clock } = setUp()
+    throttle.succeeded('198.51.100.9', 'alice', true)
+    throttle.succeeded('198.51.100.8', 'alice', false)
+    for (let i = 0; i < 100; i++) {
+      if (i === 60) assert.ok(throttle.standing('203.0.113.1', 'alice').delayMs > 0, 'slow before it is shut')
+      fail(throttle, 1, 'alice', `192.0.2.${i}`)
+    }
+    assert.ok(throttle.standing('203.0.113.1', 'alice').locked)
+    for (const host of ['198.51.100.9', '198.51.100.8']) assert.deepEqual(throttle.standing(host, 'alice'), { delayMs: 0, locked: false }, host)
+    assert.ok(!throttle.standing('203.0.113.1', 'bob').locked)
+    // guesses from the owner's own desk are guesses
+    fail(throttle, 10, 'alice', '198.51.100.9')
+    assert.ok(throttle.standing('198.51.100.9', 'alice').locked)
+    clock.pass(31 * 24 * 3_600_000)
+    for (let i = 0; i < 100; i++) fail(throttle, 1, 'alice', `192.0.2.${i}`)
+    assert.ok(throttle.standing('198.51.100.8', 'alice').locked, 'an address is not known for ever')
+  })
+
+  test('keeps the guesses of others at a name when its owner gets in by password', () => {
+    const { throttle } = setUp()
+    for (let i = 0; i < 99; i++) fail(throttle, 1, 'alice', `192.0.2.${i}`)
+    fail(throttle, 1, 'alice', '198.51.100.9')
+    throttle.succeeded('198.51.100.9', 'alice', true)
+    fail(throttle, 1, 'alice', '203.0.113.7')
+    assert.ok(throttle.standing('203.0.113.1', 'alice').locked)
   })
 
   test('opens again when the lock has lasted, with nothing remembered', () => {
     const { throttle, clock } = setUp()
     fail(throttle, 10)
     clock.pass(15 * 60_000 - 1)
-    assert.ok(throttle.standing('203.0.113.1', 'alice').locked)
+    assert.ok(throttle.standing(HOST, 'alice').locked)
     clock.pass(1)
-    assert.deepEqual(throttle.standing('203.0.113.1', 'alice'), { delayMs: 0, locked: false })
+    assert.deepEqual(throttle.standing(HOST, 'alice'), { delayMs: 0, locked: false })
   })
 
   test('forgets failures that none followed', () => {
@@ -42,7 +77,7 @@ describe('throttle', () => {
     fail(throttle, 9)
     clock.pass(15 * 60_000 + 1)
     fail(throttle, 1)
-    assert.deepEqual(throttle.standing('203.0.113.1', 'alice'), { delayMs: 0, locked: false })
+    assert.deepEqual(throttle.standing(HOST, 'alice'), { delayMs: 0, locked: false })
   })
 
   test('locks an address for every name once it failed under many', () => {
@@ -55,7 +90,7 @@ describe('throttle', () => {
 
   test('does not shut a name for methods that cannot be guessed', () => {
     const { throttle } = setUp()
-    for (let i = 0; i < 10; i++) fail(throttle, 1, 'alice', `192.0.2.${i}`)
+    for (let i = 0; i < 100; i++) fail(throttle, 1, 'alice', `192.0.2.${i}`)
     assert.ok(throttle.standing('198.51.100.9', 'alice').locked)
     assert.deepEqual(throttle.standing('198.51.100.9'), { delayMs: 0, locked: false })
   })
@@ -73,7 +108,7 @@ describe('throttle', () => {
 
   test('keeps the guesses at a name when its owner gets in by key', () => {
     const { throttle } = setUp()
-    fail(throttle, 5, 'alice', '198.51.100.9')
+    fail(throttle, 5, 'alice')
     throttle.succeeded(HOST, 'alice', false)
     assert.equal(throttle.standing(HOST, 'alice').delayMs, 2000)
     throttle.succeeded(HOST, 'alice', true)
@@ -84,12 +119,13 @@ describe('throttle', () => {
     const { throttle } = setUp({ maxTracked: 50 })
     fail(throttle, 4, 'first', '10.0.0.1')
     for (let i = 0; i < 500; i++) fail(throttle, 1, `user${i}`, `10.1.${i >> 8}.${i & 255}`)
-    assert.deepEqual(throttle.tracked, { users: 50, addresses: 50 })
-    assert.equal(throttle.standing('10.9.9.9', 'first').delayMs, 0)
+    for (let i = 0; i < 100; i++) throttle.succeeded(`10.4.0.${i}`, 'alice', true)
+    assert.deepEqual(throttle.tracked, { users: 50, addresses: 50, pairs: 50, familiar: 50 })
+    assert.equal(throttle.standing('10.0.0.1', 'first').delayMs, 0)
     // the one that keeps failing is kept
     fail(throttle, 5, 'busy', '10.2.0.1')
     for (let i = 0; i < 49; i++) fail(throttle, 1, `other${i}`, '10.3.0.1')
-    assert.equal(throttle.standing('10.9.9.9', 'busy').delayMs, 2000)
+    assert.equal(throttle.standing('10.2.0.1', 'busy').delayMs, 2000)
   })
 })
 
