@@ -11,16 +11,16 @@ const STDOUT = 1
 
 // Nothing is awaited before the privileges are given up, and nothing is loaded after: the root is not ours then.
 const plan = JSON.parse(process.argv[2] ?? '') as FilesPlan
+const system = loadSystem()
 const home = begin()
 if (home === undefined) process.exit(1)
-const files = new NodeFiles({ via: plan.kind, home: Buffer.from(home), lends: true })
+const files = new NodeFiles({ via: plan.kind, home: Buffer.from(home), lends: true, openLiteral: system.openLiteral })
 // how it ended is seen by who started it: this process is of no more use either way
 await serveBlocking(SFTP_FD, files).catch(() => {})
 process.exit(0)
 
 function begin(): string | undefined {
   try {
-    const system = loadSystem()
     if (plan.kind === 'here') {
       system.endWithParent()
       process.chdir(plan.home)

@@ -34,7 +34,7 @@ import {
   type OpenMode,
 } from '../../src/core/files.js'
 import { errnoOf, fromErrno } from './errno.js'
-import { NodeHandle, openRegular, ReadBlock } from './node-handle.js'
+import { NodeHandle, type OpenLiteral, openRegular, ReadBlock } from './node-handle.js'
 import { baseName, parentOf, realPath } from './real-path.js'
 import { attributesOf, kindOfDirent } from './stats.js'
 
@@ -48,6 +48,8 @@ export interface NodeFilesOptions {
   readonly home: FilePath
   /** What a handle reads is good until the next read of any: for who uses it at once. */
   readonly lends?: boolean
+  /** For paths that must be taken literally; without it they are opened and looked at again. */
+  readonly openLiteral?: OpenLiteral
 }
 
 export class NodeFiles implements FileAccess {
@@ -55,9 +57,11 @@ export class NodeFiles implements FileAccess {
   readonly home: FilePath
   readonly #open = new Set<NodeHandle>()
   readonly #block: ReadBlock
+  readonly #openLiteral: OpenLiteral | undefined
   #isClosed = false
 
-  constructor({ via, home, lends = false }: NodeFilesOptions) {
+  constructor({ via, home, lends = false, openLiteral }: NodeFilesOptions) {
+    this.#openLiteral = openLiteral
     this.#block = new ReadBlock(lends)
     this.via = via
     this.home = home
@@ -102,7 +106,7 @@ export class NodeFiles implements FileAccess {
 
   async open(path: FilePath, mode: OpenMode, change: FileChange = {}): Promise<FileHandle> {
     return this.#do(() => {
-      const handle = new NodeHandle(openRegular(this.#absolute(path), mode, change), mode, this.#block, () => this.#open.delete(handle))
+      const handle = new NodeHandle(openRegular(this.#absolute(path), mode, change, this.#openLiteral), mode, this.#block, () => this.#open.delete(handle))
       this.#open.add(handle)
       return handle
     })

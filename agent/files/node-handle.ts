@@ -8,18 +8,23 @@ import {
   fsyncSync,
   ftruncateSync,
   futimesSync,
+  lstatSync,
   openSync,
   readSync,
   statSync,
   writeSync,
 } from 'node:fs'
 import { type FileAttributes, type FileChange, FileError, type FileHandle, type FilePath, type OpenMode } from '../../src/core/files.js'
-import { fromErrno } from './errno.js'
+import { errnoOf, fromErrno } from './errno.js'
+import { realPath } from './real-path.js'
 import { attributesOf } from './stats.js'
 
 /** Below this what was read is copied, and the block it was read into serves again. */
 const COPY_BYTES = 16 * 1024
 const BLOCK_BYTES = 256 * 1024
+
+/** open(2) that follows no link. */
+export type OpenLiteral = (path: FilePath, flags: number, mode: number) => number
 
 /**
  * Opens a regular file and nothing else. A device's open(2) may act by itself (a tape rewinds), a FIFO's may block for ever:
@@ -27,10 +32,10 @@ const BLOCK_BYTES = 256 * 1024
  * only after that.
  * @throws FileError NOT_REGULAR, IS_DIRECTORY, or what the kernel says
  */
-export function openRegular(path: FilePath, mode: OpenMode, { mode: permissions = 0o666, owner, times, size }: FileChange): number {
+export function openRegular(path: FilePath, mode: OpenMode, { mode: permissions = 0o666, owner, times, size }: FileChange, literal?: OpenLiteral): number {
   const before = statSync(path, { throwIfNoEntry: false })
   if (before && !(mode.create && mode.exclusive)) checkRegular(attributesOf(before))
-  const fd = openSync(path, flagsOf(mode), permissions & 0o7777)
+  const fd = mode.literal ? openLiterally(path, flagsOf(mode), permissions & 0o7777, literal) : openSync(path, flagsOf(mode), permissions & 0o7777)
   try {
     checkRegular(attributesOf(fstatSync(fd)))
     if (mode.truncate) ftruncateSync(fd, 0)
@@ -38,6 +43,24 @@ export function openRegular(path: FilePath, mode: OpenMode, { mode: permissions 
     if (owner) fchownSync(fd, owner.uid, owner.gid)
     if (times) futimesSync(fd, times.atime, times.mtime)
     return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+/** A kernel without openat2 (before 5.6) leaves a gap for who swaps links twice in the right moments; the file is looked at by its number then. */
+function openLiterally(path: FilePath, flags: number, permissions: number, literal: OpenLiteral | undefined): number {
+  try {
+    if (literal) return literal(path, flags, permissions)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOSYS') throw error
+  }
+  const fd = openSync(path, flags, permissions)
+  try {
+    const [opened, named] = [fstatSync(fd), lstatSync(path)]
+    if (realPath(path).equals(path) && opened.ino === named.ino && opened.dev === named.dev) return fd
+    throw new FileError('SYMLINK_LOOP', 'The path was changed while it was opened')
   } catch (error) {
     closeSync(fd)
     throw error

@@ -1,12 +1,21 @@
 /** System calls that node has no functions for. Loading libc takes some milliseconds; after that nothing is loaded any more. */
+import { constants } from 'node:fs'
+import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
 
 const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_KEEPCAPS: 8, CAPBSET_READ: 23, CAPBSET_DROP: 24, SET_NO_NEW_PRIVS: 38, CAP_AMBIENT: 47 } as const
 const PR_CAP_AMBIENT_CLEAR_ALL = 4
 const SIGKILL = 9
+/** fcntl.h; the same on x86-64 and arm64. */
+const O_CLOEXEC = 0o2000000
 /** _LINUX_CAPABILITY_VERSION_3; capset(2). */
 const CAPABILITY_VERSION = 0x20080522
 const CAPABILITIES_MAX = 64
+/** openat2(2), one number on every architecture; Linux 5.6. */
+const SYS_OPENAT2 = 437
+const AT_FDCWD = -100
+/** linux/openat2.h. */
+const RESOLVE = { noMagicLinks: 0x02, noSymlinks: 0x04 } as const
 const SYS_SETRESUID: Readonly<Record<string, number>> = { x64: 117, arm64: 147 }
 
 /** All throw Error with the call and errno. Those marked "thread" act on the calling thread only. */
@@ -29,6 +38,8 @@ export interface System {
   noNewPrivileges(): void
   /** Nobody may trace this process or look into it. */
   hide(): void
+  /** open(2) that follows no link, at the end of the path or on the way. @throws Error with `code`, such as ELOOP; ENOSYS of an old kernel */
+  openLiteral(path: Uint8Array, flags: number, mode: number): number
   /** SIGKILL when the parent ends. A change of user forgets it. */
   endWithParent(): void
 }
@@ -41,6 +52,7 @@ export function loadSystem(): System {
   const setresgid = libc.func('int setresgid(uint32_t real, uint32_t effective, uint32_t saved)')
   const setresuid = libc.func('int setresuid(uint32_t real, uint32_t effective, uint32_t saved)')
   const syscall = libc.func('long syscall(long number, unsigned long a, unsigned long b, unsigned long c)')
+  const openat2 = libc.func('long syscall(long number, long directory, const uint8_t *path, const uint64_t *how, size_t size)')
   const capset = libc.func('int capset(const uint32_t *header, const uint32_t *data)')
   const check = (what: string, result: number) => {
     if (result < 0) throw new Error(`${what} failed with errno ${koffi.errno()}`)
@@ -72,6 +84,15 @@ export function loadSystem(): System {
       control('PR_CAP_AMBIENT', PR.CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     },
     noNewPrivileges: () => void control('PR_SET_NO_NEW_PRIVS', PR.SET_NO_NEW_PRIVS, 1),
+    openLiteral: (path, flags, mode) => {
+      const isMaking = (flags & constants.O_CREAT) !== 0
+      // struct open_how; a mode without O_CREAT is an error here
+      const how = BigUint64Array.of(BigInt(flags | O_CLOEXEC), BigInt(isMaking ? mode : 0), BigInt(RESOLVE.noMagicLinks | RESOLVE.noSymlinks))
+      const fd = Number(openat2(SYS_OPENAT2, AT_FDCWD, Buffer.concat([path, Buffer.of(0)]), how, how.byteLength))
+      if (fd >= 0) return fd
+      const code = getSystemErrorName(-koffi.errno())
+      throw Object.assign(new Error(`openat2 failed with ${code}`), { code })
+    },
     hide: () => void control('PR_SET_DUMPABLE', PR.SET_DUMPABLE, 0),
     endWithParent: () => void control('PR_SET_PDEATHSIG', PR.SET_PDEATHSIG, SIGKILL),
   }

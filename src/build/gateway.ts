@@ -23,6 +23,7 @@ import { buildEvidence } from './evidence.js'
 import { guardedShells } from './guard.js'
 import { tellLostSessions } from './lost-sessions.js'
 import { buildHttp } from './http.js'
+import { tuneMemory } from './memory.js'
 import { startPodCache } from './pod-cache.js'
 import { buildResourceManager } from './resource-manager.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
@@ -45,6 +46,7 @@ const FIRST_SYNC_MS = 5000
 
 /** @throws OpsError: a port that is taken, a key that others can read, an audit that cannot be opened; what was opened is closed again */
 export async function buildGateway(config: Config, log: Logger): Promise<Gateway> {
+  tuneMemory()
   const scope = new Scope()
   try {
     return await build(config, log, scope)

@@ -11,7 +11,7 @@ export function freshSearch(index: Search, audit: Pick<AuditLog, 'status'>): Aud
   const fresh = async (): Promise<void> => {
     const { committed } = audit.status()
     if (index.indexed >= committed) return
-    index.noted()
+    index.follow()
     // an index that is behind answers with what it has
     await index.caughtUp(committed, AbortSignal.timeout(CATCH_UP_MS)).catch(() => undefined)
   }

@@ -46,6 +46,8 @@ export interface OpenMode {
   readonly truncate: boolean
   /** With create: refuse with EXISTS when there is one. */
   readonly exclusive: boolean
+  /** The path was resolved and decided about: SYMLINK_LOOP when any part of it is a link by now. Back ends that cannot know open it. */
+  readonly literal?: boolean
 }
 /** statvfs(3), in its units. */
 export interface FileSystemFacts {

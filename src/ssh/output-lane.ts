@@ -40,7 +40,12 @@ export class OutputLane extends GatheringWritable implements Lane {
   readonly #window: OutputWindow
   readonly #maxPacketBytes: number
   readonly #put: (data: Buffer) => void
-  #pending: Buffer | undefined
+  /** What was written and not sent; the first piece from `#at` on. */
+  #pieces: Buffer[] = []
+  #at = 0
+  #pendingBytes = 0
+  /** Where small pieces become one packet. */
+  #scratch: Buffer | undefined
   #done: ((error?: Error | null) => void) | undefined
 
   /** @param put makes one packet, at once */
@@ -53,52 +58,90 @@ export class OutputLane extends GatheringWritable implements Lane {
   }
 
   get sendable(): number {
-    return this.#pending ? Math.min(this.#pending.length, this.#window.bytes, this.#maxPacketBytes) : 0
+    return Math.min(this.#pendingBytes, this.#window.bytes, this.#maxPacketBytes)
   }
 
   /** The client's window has opened. */
   wake(): void {
-    if (this.#pending) this.#governor.ready(this)
+    if (this.#pendingBytes > 0) this.#governor.ready(this)
   }
 
   send(): void {
-    const pending = this.#pending
     const bytes = this.sendable
-    if (!pending || bytes === 0) return
-    this.#put(pending.subarray(0, bytes))
+    if (bytes === 0) return
+    this.#put(this.#next(bytes))
     this.#window.take(bytes)
-    if (bytes < pending.length) {
-      this.#pending = pending.subarray(bytes)
+    this.#pendingBytes -= bytes
+    if (this.#pendingBytes > 0) {
       this.#window.noteWaiting()
       return
     }
     const done = this.#done
-    this.#pending = undefined
-    this.#done = undefined
+    this.#forget()
     done?.()
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (chunk.length === 0) {
+  /** The next bytes in one piece, which is good until the next call: a packet is a copy. */
+  #next(bytes: number): Buffer {
+    const [first] = this.#pieces
+    if (first && first.length - this.#at >= bytes) {
+      const piece = first.subarray(this.#at, this.#at + bytes)
+      this.#skip(bytes)
+      return piece
+    }
+    this.#scratch ??= Buffer.allocUnsafeSlow(this.#maxPacketBytes)
+    for (let filled = 0; filled < bytes; ) {
+      const moved = this.#pieces[0]?.copy(this.#scratch, filled, this.#at, this.#at + bytes - filled) ?? 0
+      filled += moved
+      this.#skip(moved)
+    }
+    return this.#scratch.subarray(0, bytes)
+  }
+
+  #skip(bytes: number): void {
+    this.#at += bytes
+    if (this.#at < (this.#pieces[0]?.length ?? 0)) return
+    this.#pieces.shift()
+    this.#at = 0
+  }
+
+  #take(pieces: Buffer[], done: (error?: Error | null) => void): void {
+    this.#pieces = pieces
+    this.#pendingBytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (this.#pendingBytes === 0) {
+      this.#forget()
       done()
       return
     }
-    this.#pending = chunk
     this.#done = done
     this.#window.noteWaiting()
     this.#governor.ready(this)
   }
 
-  /** What has gathered while the client was slow goes out in full packets. */
+  #forget(): void {
+    this.#pieces = []
+    this.#at = 0
+    this.#pendingBytes = 0
+    this.#scratch = undefined
+    this.#done = undefined
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#take([chunk], done)
+  }
+
+  /** What has gathered while the client was slow goes out in full packets, without being copied together before. */
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'utf8', done)
+    this.#take(
+      chunks.map(({ chunk }) => chunk).filter(({ length }) => length > 0),
+      done,
+    )
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#governor.drop(this)
     const waiting = this.#done
-    this.#pending = undefined
-    this.#done = undefined
+    this.#forget()
     waiting?.(error ?? new Error('the channel is closed'))
     done(error)
   }

@@ -28,8 +28,8 @@ export interface SearchOptions {
   readonly logger: Logger
 }
 
-/** The log is looked at for more at most this often. */
-const FOLLOW_MS = 50
+/** The log is looked at for more at most this often, unless somebody asks: each look costs about a millisecond of the thread. */
+const FOLLOW_MS = 250
 /** Questions that wait. */
 const MAX_ASKED = 256
 /** A thread that dies at once must not be started in a circle. */
@@ -69,10 +69,14 @@ export class Search implements AuditSearch {
 
   /** Events have rested. Cheap: for AuditLog.onAppend. */
   readonly noted = (): void => {
-    this.#follow ??= setTimeout(() => {
-      this.#follow = undefined
-      this.#worker.postMessage({ kind: 'follow' } satisfies SearchAsk)
-    }, FOLLOW_MS).unref()
+    this.#follow ??= setTimeout(() => this.follow(), FOLLOW_MS).unref()
+  }
+
+  /** Looks for more now: somebody waits for it. */
+  follow(): void {
+    clearTimeout(this.#follow)
+    this.#follow = undefined
+    this.#worker.postMessage({ kind: 'follow' } satisfies SearchAsk)
   }
 
   /** Retention has removed the events before `first`. */

@@ -3,8 +3,9 @@
  * audit. Every door that moves files goes through here, so none of them decides anything itself.
  *
  * Links: where a rule names paths, a path is decided as it was given and again as the container resolves it, and the resolved
- * one is what is used; once a file is open, it is resolved once more, before a byte passes. What is left of the race needs
- * somebody inside the container who moves folders to and fro, and who could as well copy the file to an allowed place.
+ * one is what is used, without following a link any more where the back end can do that (the agent's kernel refuses it); once a
+ * file is open, it is resolved once more, before a byte passes. What is left of the race is about names (removing, renaming)
+ * and needs somebody inside the container who moves folders to and fro, and who could as well do the same there.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -227,12 +228,16 @@ export class VettedFiles implements FileAccess {
 
   /** Nothing is cut off before it is known that the file is the one that was decided about. */
   async #openSafely({ path, rule, facts }: Cleared, mode: OpenMode, change: FileChange | undefined): Promise<FileHandle> {
-    const handle = await this.#files.open(path, { ...mode, truncate: false }, change)
+    const changed = () => {
+      const verdict = { allow: false, rule, reason: 'the path was changed while it was opened' } as const
+      return this.#journal.refuse(verdict, { ...facts, op: mode.write ? 'upload' : 'download' })
+    }
+    const handle = await this.#files.open(path, { ...mode, truncate: false, literal: true }, change).catch(async (error: unknown) => {
+      // it was resolved just now: a link in it has come since
+      throw error instanceof FileError && error.code === 'SYMLINK_LOOP' ? await changed() : error
+    })
     try {
-      if (!(await this.#files.realpath(path)).equals(path)) {
-        const verdict = { allow: false, rule, reason: 'the path was changed while it was opened' } as const
-        throw await this.#journal.refuse(verdict, { ...facts, op: mode.write ? 'upload' : 'download' })
-      }
+      if (!(await this.#files.realpath(path)).equals(path)) throw await changed()
       if (mode.truncate) await handle.setAttributes({ size: 0 })
       return handle
     } catch (error) {

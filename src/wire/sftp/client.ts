@@ -11,7 +11,7 @@ import {
   type OpenMode,
 } from '../../core/files.js'
 import { changeToWire, fromWire } from './attributes.js'
-import { ClientHandle } from './client-handle.js'
+import { ClientHandle, type Fetched } from './client-handle.js'
 import { SftpExchange, type Wish } from './exchange.js'
 import { CONTENT_BYTES } from './limits.js'
 import { openFlags } from './open-flags.js'
@@ -24,6 +24,8 @@ export interface SftpClientOptions {
 /** Where a server says no limits: what every server takes (draft s3). */
 const OLD_CONTENT_BYTES = 32 * 1024
 const NO_ATTRIBUTES = {}
+/** Of a file that is opened to be read: what comes with its handle. */
+const FETCH_BYTES = 32 * 1024
 
 export class SftpClient implements FileAccess {
   readonly via: string
@@ -104,15 +106,11 @@ export class SftpClient implements FileAccess {
     }
   }
 
-  async open(path: FilePath, mode: OpenMode, { mode: permissions, ...rest }: FileChange = {}): Promise<FileHandle> {
+  async open(path: FilePath, asked: OpenMode, { mode: permissions, ...rest }: FileChange = {}): Promise<FileHandle> {
+    const mode = this.#isExact ? asked : { ...asked, literal: false }
     const attributes = permissions === undefined ? NO_ATTRIBUTES : { permissions }
-    const handle = handleOf(await this.#ask({ type: 'open', path, flags: openFlags(mode), attributes }))
-    const opened = new ClientHandle(this.#exchange, handle, {
-      isExact: this.#isExact,
-      contentBytes: this.#contentBytes,
-      canSync: this.#can('fsync'),
-      isReadOnly: !mode.write,
-    })
+    if (!mode.write && this.#can('fetch') && Object.keys(rest).length === 0) return this.#fetch(path, mode)
+    const opened = this.#handle(handleOf(await this.#ask({ type: 'open', path, flags: openFlags(mode), attributes })), mode)
     if (Object.keys(rest).length === 0) return opened
     try {
       await opened.setAttributes(rest)
@@ -121,6 +119,28 @@ export class SftpClient implements FileAccess {
       await opened.close().catch(() => {}) // the first error is the one to tell
       throw error
     }
+  }
+
+  /** Attributes and the first bytes come with the handle: a small file is read whole by one question. */
+  async #fetch(path: FilePath, mode: OpenMode): Promise<FileHandle> {
+    const answer = await this.#ask({ type: 'fetch', path, flags: openFlags(mode), length: FETCH_BYTES })
+    if (answer.type !== 'fetched') throw unexpected(answer)
+    const { handle, attributes, data } = answer
+    return this.#handle(Buffer.from(handle), mode, {
+      attributes: fromWire(attributes),
+      data: Buffer.from(data),
+      isWhole: data.length < FETCH_BYTES,
+    })
+  }
+
+  #handle(handle: Buffer, { write }: OpenMode, fetched?: Fetched): ClientHandle {
+    return new ClientHandle(this.#exchange, handle, {
+      isExact: this.#isExact,
+      contentBytes: this.#contentBytes,
+      canSync: this.#can('fsync'),
+      isReadOnly: !write,
+      ...(fetched && { fetched }),
+    })
   }
 
   async mkdir(path: FilePath, { mode, ...rest }: FileChange = {}): Promise<void> {

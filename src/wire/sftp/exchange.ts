@@ -25,6 +25,8 @@ interface Asked {
 }
 /** Of our own peers' NAME packets, with their slack. */
 const RESPONSE_BYTES_MAX = 512 * 1024
+/** Content of writes that were answered before the server answered them, of all files of a session. */
+const BEHIND_BYTES_MAX = 2 * 1024 * 1024
 const VERSION = 3
 
 export class SftpExchange {
@@ -34,6 +36,7 @@ export class SftpExchange {
   readonly #hello: Promise<SftpHello>
   #greet: { readonly resolve: (hello: SftpHello) => void; readonly reject: (error: FileError) => void } | undefined
   #nextId = 0
+  #behindBytes = 0
   #isCorked = false
   #over: FileError | undefined
 
@@ -51,6 +54,11 @@ export class SftpExchange {
       side.on('error', (error) => this.end(error.message))
       side.on('close', () => this.end('the connection was closed'))
     }
+  }
+
+  /** Why nothing can be asked any more. */
+  get over(): FileError | undefined {
+    return this.#over
   }
 
   /** Says INIT and resolves at VERSION. @throws FileError CONNECTION_LOST, or the reason of `signal` */
@@ -76,6 +84,21 @@ export class SftpExchange {
     const answer = new Promise<SftpResponse>((resolve, reject) => this.#asked.set(id, { resolve, reject }))
     this.#write(writeRequest({ ...wish, id } as SftpRequest))
     return answer
+  }
+
+  /**
+   * For a writer that goes on before the answer: `mustWait` when too much is under way for that.
+   * @param bytes that the request carries
+   */
+  askBehind(wish: Wish, bytes: number): { readonly answer: Promise<SftpResponse>; readonly mustWait: boolean } {
+    const mustWait = this.#behindBytes + bytes > BEHIND_BYTES_MAX
+    this.#behindBytes += bytes
+    const answer = this.ask(wish)
+    const done = () => {
+      this.#behindBytes -= bytes
+    }
+    answer.then(done, done)
+    return { answer, mustWait }
   }
 
   /** Ends the stream; who still waits hears CONNECTION_LOST. May be called twice. */

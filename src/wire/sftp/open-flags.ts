@@ -1,7 +1,7 @@
-/** pflags of OPEN; draft s6.3. */
+/** pflags of OPEN; draft s6.3. `literal` is ours, said only to servers of ours. */
 import { FileError, type OpenMode } from '../../core/files.js'
 
-export const OPEN_FLAG = { read: 0x1, write: 0x2, append: 0x4, create: 0x8, truncate: 0x10, exclusive: 0x20 } as const
+export const OPEN_FLAG = { read: 0x1, write: 0x2, append: 0x4, create: 0x8, truncate: 0x10, exclusive: 0x20, literal: 0x4000_0000 } as const
 const NAMES = Object.keys(OPEN_FLAG) as (keyof typeof OPEN_FLAG)[]
 
 /** @throws FileError INVALID */
@@ -15,6 +15,7 @@ export function openMode(flags: number): OpenMode {
     create: has(OPEN_FLAG.create),
     truncate: has(OPEN_FLAG.truncate),
     exclusive: has(OPEN_FLAG.exclusive),
+    ...(has(OPEN_FLAG.literal) && { literal: true }),
   }
   if (!mode.read && !mode.write) throw new FileError('INVALID', 'OPEN asks neither to read nor to write')
   if (!mode.write && (mode.create || mode.truncate)) throw new FileError('INVALID', 'OPEN asks to create or truncate without writing')

@@ -43,6 +43,26 @@ const OPERATIONS: { readonly [Type in RequestType]: Operation<Type> } = {
       place.free()
     }
   },
+  fetch: async ({ files, handles }, { id, path, flags, length }) => {
+    const mode = openMode(flags)
+    if (mode.write) throw new FileError('INVALID', 'Only what is read can be fetched')
+    const place = handles.reserve()
+    try {
+      const kept = checked(path)
+      const file = await files.open(kept, mode)
+      try {
+        const attributes = toWire(await file.stat(), true)
+        // the last thing to be asked for: content may be lent until the next call
+        const data = await file.read(0, Math.min(length, CONTENT_BYTES))
+        return { type: 'fetched', id, handle: place.fill({ kind: 'file', path: kept, file, isAppend: false, reader: undefined }), attributes, data }
+      } catch (error) {
+        await file.close().catch(() => {}) // the first failure is the one to tell
+        throw error
+      }
+    } finally {
+      place.free()
+    }
+  },
   close: async ({ handles }, { id, handle }) => {
     await handles.close(handle)
     return okStatus(id)
@@ -162,6 +182,7 @@ export function operate(context: OperationContext, request: SftpRequest): Promis
 }
 
 const LOOKS: ReadonlySet<RequestType> = new Set<RequestType>([
+  'fetch',
   'stat',
   'lstat',
   'realpath',
@@ -189,7 +210,7 @@ export function turnOf(request: SftpRequest, handles: HandleTable): Turn {
 
 /** Bytes of content that a request and its answer may hold. */
 export function contentBytes(request: SftpRequest, limits: SftpLimits): number {
-  if (request.type === 'read') return Math.min(request.length, CONTENT_BYTES)
+  if (request.type === 'read' || request.type === 'fetch') return Math.min(request.length, CONTENT_BYTES)
   if (request.type === 'write') return request.data.length
   return request.type === 'readdir' ? limits.nameBytes : 512
 }
