@@ -107,6 +107,7 @@ class Walk {
   /** Variables that arithmetic reads as numbers and the line makes numbers. */
   readonly #numbers = new Map<string, 'strict' | 'loose'>()
   readonly #inArithmetic = new Set<string>()
+  readonly #scopes = new Map<Place, RedirectScope>()
   #directories: readonly string[] | undefined
   #printsDescriptors = false
   #nodes = 0
@@ -499,7 +500,15 @@ class Walk {
     return values?.every((value) => value !== undefined && value.kind !== 'dynamic') ? (values as Arg[]) : undefined
   }
 
+  /** One for all commands of a place: making one costs as much as vetting a short command. */
   #scope(place: Place): RedirectScope {
+    const known = this.#scopes.get(place)
+    if (known) return known
+    const made = this.#makeScope(place)
+    this.#scopes.set(place, made)
+    return made
+  }
+  #makeScope(place: Place): RedirectScope {
     const deeper: Place = { ...place, depth: place.depth + 1 }
     return {
       dialect: place.dialect,

@@ -10,12 +10,21 @@ import { LETTERS } from './generator.js'
 export interface Shell {
   readonly name: string
   readonly argv: readonly string[]
-  readonly dialect: Dialect
+  /** `any`: the line came by exec, and whatever /bin/sh is reads it. */
+  readonly dialect: Dialect | 'any'
 }
+const BASH = ['/bin/bash', '--noprofile', '--norc']
+const DASH = ['/bin/dash']
+const ASH = ['/bin/busybox', 'ash']
 export const SHELLS: readonly Shell[] = [
-  { name: 'bash', argv: ['/bin/bash', '--noprofile', '--norc'], dialect: 'bash' },
-  { name: 'dash', argv: ['/bin/dash'], dialect: 'posix' },
-  { name: 'ash', argv: ['/bin/busybox', 'ash'], dialect: 'posix' },
+  { name: 'bash', argv: BASH, dialect: 'bash' },
+  { name: 'dash', argv: DASH, dialect: 'posix' },
+  { name: 'ash', argv: ASH, dialect: 'posix' },
+  { name: 'exec in bash', argv: BASH, dialect: 'any' },
+  { name: 'exec in bash --posix', argv: [...BASH, '--posix'], dialect: 'any' },
+  { name: 'exec in dash', argv: DASH, dialect: 'any' },
+  { name: 'exec in ash', argv: ASH, dialect: 'any' },
+  { name: 'exec in mksh', argv: ['/bin/mksh'], dialect: 'any' },
 ]
 /** Programs that are what they are; all they can start are stubs. */
 const REAL = ['env', 'nice', 'nohup', 'timeout', 'stdbuf', 'setsid', 'xargs', 'find', 'sh', 'busybox']
@@ -46,15 +55,16 @@ export class Sandbox {
     }
   }
 
-  /** Runs each line as the guarded shell would, `eval '<line>'`, in a subshell of its own. */
+  /** Runs each line as the guarded shell would, `eval '<line>'` in a subshell of its own, or as an exec door, `sh -c '<line>'`. */
   async run(shell: Shell, lines: readonly string[], timeoutMs: number): Promise<Ran> {
-    const id = `${shell.name}-${this.#batches++}`
+    const id = `${shell.name.replaceAll(' ', '-')}-${this.#batches++}`
     const log = join(this.#root, `${id}.log`)
     const work = join(this.#root, id)
     mkdirSync(work)
     writeFileSync(log, '')
+    const reads = shell.dialect === 'any' ? `export N; exec ${shell.argv.join(' ')} -c` : 'eval'
     const script = lines
-      .map((line, i) => `N=${i}; ( eval '${line.replaceAll("'", "'\\''")}' ) </dev/null >/dev/null 2>&1\nprintf '\\036D\\037' >>"$L"\n`)
+      .map((line, i) => `N=${i}; ( ${reads} '${line.replaceAll("'", "'\\''")}' ) </dev/null >/dev/null 2>&1\nprintf '\\036D\\037' >>"$L"\n`)
       .join('')
     const file = join(this.#root, `${id}.sh`)
     writeFileSync(file, `ulimit -t 10\n${script}`)

@@ -1,6 +1,7 @@
 /**
  * The claim behind the guarded shell: what a shell runs for an allowed line, the analyser has named. Random lines are judged;
- * the allowed ones run in bash, dash and busybox ash with stubs for programs; a call that was not foretold is a failure.
+ * the allowed ones run in bash, dash and busybox ash with stubs for programs, and lines of exec doors in whatever /bin/sh may be:
+ * bash, bash --posix, dash, busybox ash and mksh. A call that was not foretold is a failure.
  * Every run has a new seed, which is printed; seeds that failed once are kept in seeds.json and run first.
  */
 import assert from 'node:assert/strict'
@@ -14,8 +15,8 @@ import { Sandbox, SHELLS, type Shell } from './shells.js'
 
 const SEEDS = fileURLToPath(new URL('seeds.json', import.meta.url))
 const known = readSeeds()
-const SECONDS = Number(process.env['SOUNDNESS_SECONDS'] ?? 3)
-const start = Number(process.env['SOUNDNESS_SEED'] ?? Date.now() % 1_000_000_000)
+const SECONDS = Number(process.env.SOUNDNESS_SECONDS ?? 3)
+const start = Number(process.env.SOUNDNESS_SEED ?? Date.now() % 1_000_000_000)
 const RULE = deny([])
 const BATCH = 40
 
@@ -28,9 +29,12 @@ interface Candidate {
   readonly commands: readonly (readonly string[])[]
 }
 function candidate(seed: number, shell: Shell): Candidate | undefined {
-  const line = new Generator(seed, shell.dialect).line()
-  const judgement = judged(line, RULE, shell.dialect, { cwd: '/tmp' })
-  return judgement.verdict === 'allow' ? { seed, line, commands: judgement.commands } : undefined
+  // A line for any shell must hold in both grammars (policy.ts); every other one is written in bash's.
+  const line = new Generator(seed, shell.dialect === 'any' ? (seed % 2 === 0 ? 'bash' : 'posix') : shell.dialect).line()
+  const dialects = shell.dialect === 'any' ? (['posix', 'bash'] as const) : ([shell.dialect] as const)
+  const [judgement, ...others] = dialects.map((dialect) => judged(line, RULE, dialect, { cwd: '/tmp' }))
+  if (judgement?.verdict !== 'allow' || others.some(({ verdict }) => verdict !== 'allow')) return undefined
+  return { seed, line, commands: judgement.commands }
 }
 
 /** An argument list that only the shell knows is any list that keeps to what was constant in it. */
@@ -81,7 +85,7 @@ describe('soundness', { skip: needs.program('dash') || needs.program('busybox') 
   const sandbox = new Sandbox()
   after(() => sandbox.close())
   for (const shell of SHELLS) {
-    test(`${shell.name} runs nothing that the analyser did not name`, async (t) => {
+    test(`${shell.name} runs nothing that the analyser did not name`, { skip: needs.program(shell.argv[0]?.split('/').at(-1) ?? '') }, async (t) => {
       const again = known.filter((each) => each.shell === shell.name).flatMap(({ seed }) => candidate(seed, shell) ?? [])
       const first = await check(sandbox, shell, again)
       assert.deepEqual(first.failures, [], 'a seed of seeds.json fails again')
