@@ -43,8 +43,8 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
     logger: log,
     onFailure,
     audit,
-    records: ({ pty, door }) => pty !== undefined || (execMaxBytes > 0 && !UNRECORDED.includes(door)),
-    maxBytes: ({ pty }) => (pty ? maxBytes : execMaxBytes),
+    records: ({ pty, door, record }) => pty !== undefined || ((record?.maxBytes ?? execMaxBytes) > 0 && !UNRECORDED.includes(door)),
+    maxBytes: ({ pty, record }) => record?.maxBytes ?? (pty ? maxBytes : execMaxBytes),
   })
   const leave = [audit.onAppend(recorder.note), audit.onAppend(tapes.noted)]
   const { idleTimeoutMs } = config.ssh

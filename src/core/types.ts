@@ -153,6 +153,8 @@ export interface Session {
   readonly pty?: PtyRequest
   /** The command line of an exec, exactly as the client sent it. */
   readonly command?: string
+  /** What its rule says of recording. */
+  readonly record?: RecordRule
 }
 
 /** How a program ended. A failure to run it at all is an OpsError instead. */
@@ -328,6 +330,14 @@ export interface FileRule {
   readonly types?: readonly FileType[]
 }
 
+/** How sessions of a rule are recorded, where it differs from the gateway's own way. */
+export interface RecordRule {
+  /** Also lines that were typed, as far as the terminal showed them; what is typed without an echo never. */
+  readonly input: boolean
+  /** Bytes of output after which the recording ends, in place of the gateway's limits. */
+  readonly maxBytes?: number
+}
+
 /** What one person may ask of one target. */
 export type Question =
   | { readonly kind: 'see'; readonly identity: Identity; readonly target: Target }
@@ -370,6 +380,7 @@ export interface Allowed {
   /** Present when the rule has a command list: shells of this session must be guarded. */
   readonly commands?: CommandRule
   readonly files?: FileRule
+  readonly record?: RecordRule
   /** For `run`: the simple commands of the line. */
   readonly analysis?: LineAnalysis
 }

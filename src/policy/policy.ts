@@ -157,7 +157,13 @@ function noRule(question: Question): string {
 }
 function granted(rule: Rule): Allowed {
   const files = effectiveFiles(rule)
-  return { allow: true, rule: rule.name, ...(rule.commands && { commands: rule.commands }), ...(files && { files }) }
+  return {
+    allow: true,
+    rule: rule.name,
+    ...(rule.commands && { commands: rule.commands }),
+    ...(files && { files }),
+    ...(rule.record && { record: rule.record }),
+  }
 }
 function refused(rule: Rule, reason: string): Refused {
   return { allow: false, rule: rule.name, reason, ...(rule.message !== undefined && { message: rule.message }) }

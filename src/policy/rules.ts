@@ -4,7 +4,7 @@
  * which key of which rule is wrong.
  */
 import { z } from 'zod'
-import type { Approvers, CommandRule, Dialect, FileRule, FileType, Role, ShellName } from '../core/types.js'
+import type { Approvers, CommandRule, Dialect, FileRule, FileType, RecordRule, Role, ShellName } from '../core/types.js'
 import { DOORS, type Door } from '../core/types.js'
 import { parseDuration, parseSize } from '../core/units.js'
 import { addressMistake } from './addresses.js'
@@ -28,6 +28,8 @@ export interface Rule {
    * not listed is refused there, and an upload is a command that nobody listed).
    */
   readonly files?: FileRule
+  /** How its sessions are recorded, where it differs from `recording` of the gateway. */
+  readonly record?: RecordRule
   /** Told to whom the rule refuses: whom to ask. */
   readonly message?: string
   /** Lines with the answer that the rule's author expects; `opserver check` and `opsctl rules test` ask them. */
@@ -211,6 +213,10 @@ const files = z
   })
   .transform(({ paths, ...rest }): FileRule => ({ ...rest, denyPaths: paths.deny, ...(paths.allow && { allowPaths: paths.allow }) }))
 
+const record = z
+  .strictObject({ input: z.boolean().default(false), maxBytes: size.exactOptional() })
+  .transform(({ input, maxBytes }): RecordRule => ({ input, ...(maxBytes !== undefined && { maxBytes }) }))
+
 const who = z
   .strictObject({ users: names, groups: names })
   .refine((value) => [value.users, value.groups].flat().some(Boolean), { ...anyMap, error: 'must name users or groups: users: ["*"] means everyone' })
@@ -231,6 +237,7 @@ export const ruleSchema = z
     commands: commands.exactOptional(),
     examples: examples.exactOptional(),
     files: files.exactOptional(),
+    record: record.exactOptional(),
     message: shownText(500).exactOptional(),
   })
   .transform(

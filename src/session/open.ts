@@ -207,7 +207,7 @@ class Run {
 
   /** Starts the program, relays, and closes the books. */
   async toTheEnd(admission: Admission): Promise<void> {
-    const session = this.#session(admission.target)
+    const session = this.#session(admission)
     const closed = this.#register(session, admission)
     const { target, grant } = admission
     const stopWatching = this.#parts.onGone(target, () => this.#switch.abort(new OpsError('TARGET_GONE', 'the pod was deleted or replaced')))
@@ -294,10 +294,10 @@ class Run {
     }
   }
 
-  #session(target: Target): Session {
+  #session({ target, grant: { record } }: Admission): Session {
     const { door, identity, pty, command } = this.#request
     const optional = { ...(pty && { pty }), ...(command !== undefined && { command }) }
-    return { id: this.#id, door, identity, target, startedAt: this.#startedAt, signal: this.#switch.signal, ...optional }
+    return { id: this.#id, door, identity, target, startedAt: this.#startedAt, signal: this.#switch.signal, ...optional, ...(record && { record }) }
   }
 
   /** Makes the session findable until the answered function is called. */

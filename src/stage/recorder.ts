@@ -1,6 +1,7 @@
 /**
  * Records what the client saw: every chunk of output becomes one asciicast event before it goes on. A slow tape slows the
- * session (back-pressure); a tape that fails ends the session, or is let go, as `onFailure` says. Input is not recorded.
+ * session (back-pressure); a tape that fails ends the session, or is let go, as `onFailure` says. Input is recorded only where the
+ * rule asks for it, by whole lines that the terminal echoed (typed.ts).
  */
 import { Transform } from 'node:stream'
 import { OpsError } from '../core/errors.js'
@@ -17,6 +18,7 @@ import {
   type WindowSize,
 } from '../core/types.js'
 import { type CastHeader, castEventBytes, castEventLine, castHeaderLine, castSize, WholeCharacters } from '../wire/asciicast.js'
+import { TypedLines } from './typed.js'
 
 export interface RecorderOptions {
   readonly tapes: TapeStore
@@ -105,6 +107,7 @@ class Recording {
   readonly #now: () => number
   readonly #startMs: number
   readonly #lanes: Transform[]
+  readonly #typed: TypedLines | undefined
   #left: number
   /** "on", until the cap is reached ("capped"), the tape is given up ("lost") or sealed. */
   #state: 'on' | 'capped' | 'lost' | 'sealed' = 'on'
@@ -118,6 +121,7 @@ class Recording {
     this.#now = options.now ?? (() => performance.now())
     this.#startMs = this.#now()
     this.#left = options.maxBytes?.(session) ?? Number.POSITIVE_INFINITY
+    this.#typed = session.pty && session.record?.input ? new TypedLines() : undefined
     const down = this.#lane('o')
     const err = session.pty ? undefined : this.#lane('e')
     this.#lanes = err ? [down, err] : [down]
@@ -127,6 +131,7 @@ class Recording {
       name: 'recorder',
       down,
       ...(err ? { err } : {}),
+      ...(this.#typed && { up: this.#input(this.#typed) }),
       resize: (size) => this.#resize(size),
       finish: () => this.#finish(),
       facts: () => this.#facts,
@@ -146,6 +151,7 @@ class Recording {
     return new Transform({
       highWaterMark: 64 * 1024,
       transform: (chunk: Buffer, _encoding, done) => {
+        if (this.#typed) this.#tell(this.#typed.shown(chunk))
         if (this.#record(code, text.push(chunk), chunk.length)) done(null, chunk)
         else this.#afterDrain(() => done(null, chunk))
       },
@@ -154,6 +160,24 @@ class Recording {
         done()
       },
     })
+  }
+
+  /** What is typed goes on at once; its lines are told when they are whole. */
+  #input(typed: TypedLines): Transform {
+    return new Transform({
+      highWaterMark: 64 * 1024,
+      transform: (chunk: Buffer, _encoding, done) => {
+        this.#tell(typed.typed(chunk))
+        done(null, chunk)
+      },
+    })
+  }
+
+  #tell(lines: readonly string[]): void {
+    for (const line of lines) {
+      this.#left -= line.length
+      this.event('i', line)
+    }
   }
 
   /** @returns false when the tape is full for the moment */

@@ -34,6 +34,7 @@ async function evidence(t: TestContext, { inS3, isEncrypted }: { readonly inS3: 
   const recorder = new Recorder({ tapes, logger: silentLogger, onFailure: 'refuse', audit: log })
   log.onAppend(tapes.noted)
   const search = new Search({ path: join(dataDir, 'state', 'search.db'), source: { type: 'file', dir: join(dataDir, 'audit') }, logger: silentLogger })
+  log.onAppend(search.noted)
   t.after(async () => {
     await search.close()
     await elsewhere?.close()

@@ -290,3 +290,37 @@ sys.stdout.buffer.write(seen)`
   assert.doesNotMatch(text, /hunter2/)
   assert.ok(events.every(({ code }) => code !== 'i'))
 })
+
+test('lines that are typed are recorded where the rule asks for it, passed on as they are, and no secret is among them', async (t) => {
+  const { recorder, dataDir } = await onDisk(t)
+  const stage = await stageOf(recorder, aSession({ record: { input: true } }).session)
+  const { up, down } = stage
+  assert.ok(up && down)
+  const got: Buffer[] = []
+  up.on('data', (chunk: Buffer) => got.push(chunk))
+  down.resume()
+  const type = (text: string) => new Promise((resolve) => up.write(text, resolve))
+  const show = (text: string) => new Promise((resolve) => down.write(text, resolve))
+  await type('sudo id')
+  await show('sudo id')
+  await type('\r')
+  await show('\r\nPassword: ')
+  await type('hunter2\r')
+  await show('\r\nuid=0\r\n')
+  down.end()
+  up.end()
+  await once(down, 'end')
+  await stage.finish?.(DONE)
+  assert.equal(Buffer.concat(got).toString(), 'sudo id\rhunter2\r')
+  const { events } = await read(dataDir, String(stage.facts?.().recording))
+  assert.deepEqual(
+    events.map(({ code, data }) => [code, data]),
+    [
+      ['o', 'sudo id'],
+      ['i', 'sudo id\r'],
+      ['o', '\r\nPassword: '],
+      ['i', '\r'],
+      ['o', '\r\nuid=0\r\n'],
+    ],
+  )
+})

@@ -4,6 +4,7 @@ import { DOORS } from '../../core/types.js'
 import type { RuleItem } from '../../wire/api/rules.js'
 import { Answered, Empty } from '../parts/messages.js'
 import { PageHead } from '../parts/page.js'
+import { bytesText } from '../parts/text.js'
 import { Badge, Peer } from '../parts/values.js'
 import { useConsole } from '../state/console.js'
 import { useLoad } from '../state/load.js'
@@ -38,13 +39,14 @@ export function RulesPage() {
 }
 
 function Rule({ rule, number }: { readonly rule: RuleItem; readonly number: number }) {
-  const { name, users, groups, where, doors, commands, files, message } = rule
+  const { name, users, groups, where, doors, commands, files, record, message } = rule
   const rows: readonly (readonly [string, ComponentChildren])[] = [
     ['Who', <Names key="who" names={[...groups.map((group) => `group ${group}`), ...users]} />],
     ['Where', <Names key="where" names={where.map(placeText)} />],
     ['Doors', doors.length === DOORS.length ? 'all' : doors.join(', ')],
     ['Commands', commands && <Commands commands={commands} />],
     ['Files', files && `${files.upload ? 'upload' : 'no upload'}, ${files.download ? 'download' : 'no download'}`],
+    ['Recording', record && recordText(record)],
     ['Message', message !== undefined && <Peer text={message} />],
   ]
   return (
@@ -67,6 +69,11 @@ function Rule({ rule, number }: { readonly rule: RuleItem; readonly number: numb
       </dl>
     </li>
   )
+}
+
+function recordText({ input, maxBytes }: NonNullable<RuleItem['record']>): string {
+  const parts = [input ? 'with the lines that are typed' : 'what the terminal shows', ...(maxBytes === undefined ? [] : [`up to ${bytesText(maxBytes)}`])]
+  return parts.join(', ')
 }
 
 function Names({ names }: { readonly names: readonly string[] }) {

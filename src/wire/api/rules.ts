@@ -19,6 +19,7 @@ export const ruleItem = z.looseObject({
     .optional()
     .describe('Present: shells of this rule are guarded'),
   files: z.looseObject({ upload: z.boolean(), download: z.boolean() }).optional(),
+  record: z.looseObject({ input: z.boolean(), maxBytes: z.number().optional() }).optional().describe('How its sessions are recorded'),
   message: z.string().optional(),
 })
 export type RuleItem = z.output<typeof ruleItem>
