@@ -74,7 +74,7 @@ export class DockerObserver {
     if (since) query.set('since', (since.getTime() / 1000).toFixed(3))
     const answer = await this.#api.stream(`/containers/${Id}/logs?${query}`, `read the log of ${Id.slice(0, 12)}`, signal).catch((error: unknown) => {
       if (!(error instanceof OpsError) || error.code !== 'NOT_FOUND') throw error
-      throw new OpsError('NOT_FOUND', error.message, { cause: error, detail: 'its log driver keeps no log that could be read' })
+      throw notKept('its log driver keeps no log that could be read', error)
     })
     return new DockerLogProcess(answer, Config.Tty === true, signal)
   }
@@ -94,8 +94,13 @@ export class DockerObserver {
     const [last] = found.filter(({ Id, Created }) => Id !== info.Id && Created <= createdSeconds).sort((a, b) => b.Created - a.Created)
     const isOurs = labels['io.kubernetes.pod.uid'] !== undefined
     if (!last || !isOurs) {
-      throw new OpsError('NOT_FOUND', `No container before ${info.Id.slice(0, 12)}`, { detail: 'there is no container before this one whose log is kept' })
+      throw notKept('there is no container before this one whose log is kept')
     }
     return this.#inspect(last.Id, signal)
   }
+}
+
+/** The gateway tells its user the message as it is. */
+function notKept(why: string, cause?: unknown): OpsError {
+  return new OpsError('NOT_FOUND', why, { cause, detail: why })
 }

@@ -215,8 +215,7 @@ class Agent implements RunningAgent {
   /** A log is a process that writes it; it may be of a container that runs no more. */
   async #logs(asked: AskedLogs, answer: () => Answered, log: Logger): Promise<void> {
     const { observer } = this.#options
-    if (!observer)
-      throw new OpsError('NOT_FOUND', 'This agent keeps no logs', { detail: 'no logs are kept there: programs of local demo pods write to nobody' })
+    if (!observer) throw new OpsError('NOT_FOUND', 'no logs are kept there: programs of local demo pods write to nobody')
     const { connection, release } = answer()
     log.info({ container: asked.containerId, ...asked.logs }, 'logs.start')
     const plan = { containerId: asked.containerId, request: { argv: [], env: {} }, lanes: LOG_LANES }

@@ -57,7 +57,7 @@ export interface HttpSide {
   readonly lists: Pick<SharedLists, 'rules' | 'users'>
   readonly login: Login
   readonly clusters: ReadonlyMap<string, Cluster>
-  readonly resolver: TargetResolver
+  readonly resolver: TargetResolver & ApiParts['watchable']
   readonly registry: SessionRegistry
   readonly entrance: Entrance
   readonly approvals: Approvals
@@ -125,6 +125,7 @@ function apiParts(side: HttpSide, own: Pick<ApiParts, 'auth' | 'tokens' | 'refus
     registry: side.registry,
     policy: book.policy,
     resolver: side.resolver,
+    watchable: side.resolver,
     clusters: () => clusterItems(side),
     nodes: () => nodeItems(side),
     usage: podUsage(side.clusters, book.policy),

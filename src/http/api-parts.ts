@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import type { Logger } from '../core/log.js'
-import type { AuditSearch, AuditSink, EventFilter, Identity, Login, Policy, Role, StoredEvent, TargetResolver } from '../core/types.js'
+import type { AuditSearch, AuditSink, EventFilter, Identity, Login, Policy, Role, StoredEvent, TargetListing, TargetResolver } from '../core/types.js'
 import type { Approvals } from '../session/approvals.js'
 import type { SessionRegistry } from '../session/registry.js'
 import type { Health } from '../wire/api/health.js'
@@ -30,6 +30,12 @@ export interface ApiParts {
   readonly registry: SessionRegistry
   readonly policy: Policy
   readonly resolver: Pick<TargetResolver, 'list' | 'resolve'>
+  readonly watchable: {
+    /** Calls back when a pod has come, changed or gone. Returns the way to stop. */
+    onChange(listener: (pod: { readonly cluster: string; readonly uid: string }) => void): () => void
+    /** Its containers that the identity may see; none when it has gone. */
+    listPod(identity: Identity, pod: { readonly cluster: string; readonly uid: string }): readonly TargetListing[]
+  }
   readonly clusters: () => readonly ClusterItem[]
   /** Without `pods`, which depend on who asks. */
   readonly nodes: () => readonly Omit<NodeItem, 'pods'>[]

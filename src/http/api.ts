@@ -10,11 +10,12 @@ import type { Operation } from '../wire/api/operation.js'
 import { OPERATIONS } from '../wire/api/operations.js'
 import { type ApiParts, type Call, type Handlers, mayCall } from './api-parts.js'
 import { approvalHandlers } from './approval-routes.js'
-import { auditHandlers, type Followers } from './audit-routes.js'
+import { auditHandlers } from './audit-routes.js'
 import type { Bearer } from './authenticate.js'
 import { peerOf, requestText } from './authenticate.js'
 import { commandHandlers } from './command-routes.js'
 import { factHandlers } from './fact-routes.js'
+import type { Followers } from './line-stream.js'
 import { listHandlers } from './list-routes.js'
 import { LoginRate } from './login-rate.js'
 import { loginHandlers } from './login-routes.js'
@@ -48,7 +49,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
   const followers: Followers = new Map()
   const handlers: Handlers = {
     ...loginHandlers(parts),
-    ...targetHandlers(parts),
+    ...targetHandlers(parts, followers),
     ...topHandlers(parts),
     ...sessionHandlers(parts),
     ...recordingHandlers(parts),
@@ -61,7 +62,7 @@ export function apiRoutes(parts: ApiParts, options: ApiOptions): (app: FastifyIn
   return (app) => {
     void app.register(async (api) => {
       api.addHook('preClose', async () => {
-        for (const end of followers.keys()) end('this gateway is shutting down')
+        for (const end of followers.keys()) end('DRAINING', 'this gateway is shutting down')
       })
       api.setValidatorCompiler(({ schema, httpPart, ...rest }) => {
         const validate = validatorCompiler({ schema: schema as z.ZodType, ...(httpPart !== undefined && { httpPart }), ...rest })

@@ -2,9 +2,14 @@
 import { type Identity, type TargetListing, targetText } from '../core/types.js'
 import type { TargetItem } from '../wire/api/targets.js'
 import { type ApiParts, type Handlers, mayCall } from './api-parts.js'
+import type { Followers } from './line-stream.js'
 import { partOf } from './pages.js'
+import { TargetWatches } from './target-watch.js'
 
-export function targetHandlers({ resolver, policy, clusters, nodes }: ApiParts): Required<Pick<Handlers, 'listTargets' | 'listClusters' | 'listNodes'>> {
+/** @param followers filled here; whoever stops the server ends them */
+export function targetHandlers(parts: ApiParts, followers: Followers): Required<Pick<Handlers, 'listTargets' | 'listClusters' | 'listNodes'>> {
+  const { resolver, policy, clusters, nodes } = parts
+  const watches = new TargetWatches(parts, followers)
   const itemOf = (identity: Identity, { target, state, ready, podIp }: TargetListing): TargetItem => {
     const verdict = policy.decide({ kind: 'see', identity, target })
     const { cluster, namespace, pod, container, uid, node, labels } = target
@@ -19,13 +24,14 @@ export function targetHandlers({ resolver, policy, clusters, nodes }: ApiParts):
     }
   }
   return {
-    listTargets: ({ query, identity }) => {
-      const text = query.text?.toLowerCase()
-      const seen = resolver.list(identity).filter(({ target, podIp }) => {
-        for (const key of ['cluster', 'namespace', 'pod', 'node'] as const) if (query[key] !== undefined && target[key] !== query[key]) return false
-        return text === undefined || `${targetText(target)} ${target.node} ${podIp}`.toLowerCase().includes(text)
-      })
-      const { items, ...rest } = partOf(seen, query)
+    listTargets: (call) => {
+      const { query, identity, reply } = call
+      const passes = filterOf(query)
+      if (query.follow === '1') {
+        watches.open(call, (listing) => (passes(listing) ? itemOf(identity, listing) : undefined))
+        return reply
+      }
+      const { items, ...rest } = partOf(resolver.list(identity).filter(passes), query)
       return { items: items.map((listing) => itemOf(identity, listing)), ...rest }
     },
     listClusters: ({ identity }) => {
@@ -45,5 +51,15 @@ export function targetHandlers({ resolver, policy, clusters, nodes }: ApiParts):
       const items = all.map((node) => ({ ...node, pods: pods.get(`${node.cluster}/${node.name}`)?.size ?? 0 }))
       return { items: mayCall(identity, 'auditor') ? items : items.filter((node) => node.pods > 0) }
     },
+  }
+}
+
+function filterOf(
+  query: Readonly<Partial<Record<'cluster' | 'namespace' | 'pod' | 'node' | 'text', string | undefined>>>,
+): (listing: TargetListing) => boolean {
+  const text = query.text?.toLowerCase()
+  return ({ target, podIp }) => {
+    for (const key of ['cluster', 'namespace', 'pod', 'node'] as const) if (query[key] !== undefined && target[key] !== query[key]) return false
+    return text === undefined || `${targetText(target)} ${target.node} ${podIp}`.toLowerCase().includes(text)
   }
 }

@@ -64,7 +64,12 @@ export class AgentExecutor implements Executor {
   async logs(target: Target, request: LogsRequest, signal: AbortSignal): Promise<RemoteProcess> {
     const endpoint = this.#options.endpoint(target)
     if (!endpoint) throw noAgent(target)
-    return this.#open(endpoint, logsPath(target, request), { stdin: false, stdout: true, stderr: true, tty: false, signals: true }, signal)
+    const lanes = { stdin: false, stdout: true, stderr: true, tty: false, signals: true }
+    return this.#open(endpoint, logsPath(target, request), lanes, signal).catch((error: unknown) => {
+      // our agent's own words: why no log is kept
+      if (error instanceof OpsError && error.code === 'NOT_FOUND') throw new OpsError('NOT_FOUND', error.message, { cause: error, detail: error.message })
+      throw error
+    })
   }
 
   async #open(endpoint: AgentEndpoint, path: string, lanes: Omit<ExecLanesRequest, 'via'>, signal: AbortSignal): Promise<RemoteProcess> {

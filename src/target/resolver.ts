@@ -53,21 +53,27 @@ export class PodResolver implements TargetResolver {
   /** See TargetResolver. Sorted by cluster, namespace and pod; the containers of a pod as its spec has them. */
   list(identity: Identity): readonly TargetListing[] {
     const listings: TargetListing[] = []
-    for (const inventory of this.#inventories) {
-      for (const pod of inventory.find.sorted()) {
-        for (const container of enterable(pod)) {
-          const target = targetOf(pod, container)
-          if (!this.#maySee(identity, target)) continue
-          listings.push({ target, state: stateOf(pod, container), ready: container.ready && pod.deletedMs === undefined, podIp: pod.ip })
-        }
-      }
-    }
+    for (const inventory of this.#inventories) for (const pod of inventory.find.sorted()) listings.push(...this.#listings(identity, pod))
     return listings
   }
 
-  /** Calls back when any pod of any cluster has changed; for the picker. Returns the way to stop. */
-  onChange(listener: () => void): () => void {
-    const stops = this.#inventories.map((inventory) => inventory.onChange(() => listener()))
+  /** The same of one pod; none when it has gone. */
+  listPod(identity: Identity, { cluster, uid }: Pick<PodFacts, 'cluster' | 'uid'>): readonly TargetListing[] {
+    const pod = this.#inventories.find((inventory) => inventory.cluster === cluster)?.find.byUid(uid)
+    return pod ? this.#listings(identity, pod) : []
+  }
+
+  #listings(identity: Identity, pod: PodFacts): TargetListing[] {
+    return enterable(pod).flatMap((container) => {
+      const target = targetOf(pod, container)
+      if (!this.#maySee(identity, target)) return []
+      return [{ target, state: stateOf(pod, container), ready: container.ready && pod.deletedMs === undefined, podIp: pod.ip }]
+    })
+  }
+
+  /** Calls back when any pod of any cluster has changed. Returns the way to stop. */
+  onChange(listener: (pod: Pick<PodFacts, 'cluster' | 'uid'>) => void): () => void {
+    const stops = this.#inventories.map((inventory) => inventory.onChange(({ pod }) => listener(pod)))
     return () => {
       for (const stop of stops) stop()
     }

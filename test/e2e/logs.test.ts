@@ -131,8 +131,10 @@ for (const via of ['agent', 'apiserver'] as const) {
         return ran.code === 0 && ran
       })
       assert.match(now.stdout.toString(), /^run on \d+\n/)
-      const before = await opsctl('alice', 'logs', '-p', crasher)
-      assert.equal(before.code, 0, before.stderr)
+      const before = await until('the gateway to know the second run', async () => {
+        const ran = await opsctl('alice', 'logs', '-p', crasher)
+        return ran.code === 0 && ran
+      })
       assert.match(before.stdout.toString(), /^run on \d+\n/)
       const first = await opsctl('alice', 'logs', '-p', talker)
       assert.deepEqual([first.code, first.stderr], [255, 'dockin: not found: there is no container before this one whose log is kept\n'])

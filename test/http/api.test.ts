@@ -208,10 +208,11 @@ test('roles are cumulative: who may more may also less', { skip }, async () => {
 test('no answer about users holds a hash, and no schema of a body lets a key more pass', { skip }, async () => {
   const text = await (await gateway.fetch('GET', '/api/v1/users', 'audra')).text()
   assert.ok(!text.includes('argon2') && !text.includes('scrypt'))
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const [method, each] of Object.entries(methods)) {
+      const body = (each as { requestBody?: { content: Record<string, { schema: { additionalProperties?: unknown; anyOf?: unknown } }> } }).requestBody
       const schema = body?.content['application/json']?.schema
       if (schema && !path.includes('exec')) assert.equal(schema.additionalProperties, false, `${method} ${path}`)
     }
   }
 })
-assert.equal(answer.status, 200)
-documented('exec', '200').parse(await answer.json())

@@ -2,10 +2,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type Cli, type Gateway, type GlobalOptions, gatewayOf, out, printRows, withInterrupt } from '../cli.js'
+import { matcherOf } from '../dock/selector.js'
 import { outputOption, wholeNumber } from '../program.js'
 import { jsonLine, type OutputFormat } from '../text/output.js'
 import { addSearchOptions, addSessionOptions } from './filters.js'
-import { type Filters, type Found, RESOURCES, type Resource, resourceNamed } from './resources.js'
+import { defined, type Filters, type Found, found, RESOURCES, type Resource, resourceNamed } from './resources.js'
+import { TARGET_LISTING } from './target.js'
+import { watchPods } from './watch.js'
 
 interface GetOptions extends GlobalOptions, Filters {
   readonly output: OutputFormat
@@ -44,7 +47,8 @@ function addListOptions(command: Command): Command {
 
 async function list(cli: Cli, resource: Resource, name: string | undefined, options: GetOptions): Promise<void> {
   const gateway = await gatewayOf(cli, options)
-  if (options.watch) await withInterrupt((signal) => watch(cli, gateway, resource, name, options, signal))
+  if (options.watch)
+    await withInterrupt((signal) => (resource.isStreamed ? stream(cli, gateway, name, options, signal) : watch(cli, gateway, resource, name, options, signal)))
   else await print(cli, narrowed(await resource.fetch(gateway, options), name), options)
 }
 
@@ -70,6 +74,26 @@ async function watch(cli: Cli, gateway: Gateway, resource: Resource, name: strin
       before = found.contents
       await delay(WATCH_MS, undefined, { signal })
     }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+/** The same, told by the gateway as it happens. */
+async function stream(cli: Cli, gateway: Gateway, name: string | undefined, options: GetOptions, signal: AbortSignal): Promise<void> {
+  const { cluster, namespace, node, text, selector } = options
+  const matches = selector === undefined ? () => true : matcherOf(selector)
+  try {
+    await watchPods(
+      cli,
+      gateway,
+      {
+        query: defined({ cluster, namespace, node, text }),
+        wants: (item) => matches(item) && (name === undefined || item.name === name || item.target.pod === name),
+        print: (items, isFirst) => printPart(cli, found(items, TARGET_LISTING), options, isFirst),
+      },
+      signal,
+    )
   } catch (error) {
     if (!signal.aborted) throw error
   }

@@ -42,7 +42,7 @@ export interface Found {
   with<R>(use: <T>(items: readonly T[], listing: Listing<T>) => R): R
 }
 
-function found<T>(items: readonly T[], listing: Listing<T>): Found {
+export function found<T>(items: readonly T[], listing: Listing<T>): Found {
   return {
     count: items.length,
     contents: new Map(items.map((item) => [listing.name(item), JSON.stringify(item)])),
@@ -59,6 +59,8 @@ export interface Resource {
   /** The first is printed in help. */
   readonly names: readonly string[]
   fetch(gateway: Gateway, filters: Filters): Promise<Found>
+  /** Present where the gateway tells of changes; others are asked again and again. */
+  readonly isStreamed?: boolean
 }
 
 const CLUSTERS: Listing<ClusterItem> = {
@@ -146,7 +148,7 @@ const USERS: Listing<UserItem> = {
   ],
 }
 
-function defined<T extends object>(facts: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+export function defined<T extends object>(facts: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
 }
 
@@ -158,6 +160,7 @@ export function sessionQuery({ user, target, state, door, batch, text, since, un
 export const RESOURCES: readonly Resource[] = [
   {
     names: ['pods', 'pod', 'po', 'targets', 'target', 'containers'],
+    isStreamed: true,
     fetch: async ({ api }, { cluster, namespace, node, selector, text, signal }) => {
       const items = await allItems((page) => api.listTargets({ query: { ...page, ...defined({ cluster, namespace, node, text }) }, ...(signal && { signal }) }))
       return found(selector === undefined ? items : items.filter(matcherOf(selector)), TARGET_LISTING)

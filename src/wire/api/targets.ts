@@ -1,7 +1,7 @@
 /** What one may enter: containers, with their clusters and nodes. */
 import { z } from 'zod'
 import { pageOf, pageQuery, targetSchema, textQuery, timeSchema } from './common.js'
-import { json, operation } from './operation.js'
+import { json, operation, stream } from './operation.js'
 
 export const targetItem = z.object({
   target: targetSchema.extend({ labels: z.record(z.string(), z.string()) }),
@@ -34,22 +34,35 @@ export type NodeItem = z.output<typeof nodeItem>
 
 const name = z.string().min(1).max(253)
 
+const filters = { cluster: name.optional(), namespace: name.optional(), pod: name.optional(), node: name.optional(), text: textQuery.optional(), ...pageQuery }
+
+/** One line of a watch: all that there is as `added`, then `synced`, then what changes. `code` says why it ends. */
+export const targetLineSchema = z.union([
+  z.object({ kind: z.enum(['added', 'changed', 'gone']), item: targetItem }),
+  z.object({ kind: z.literal('synced') }),
+  z.object({ code: z.string(), message: z.string() }),
+])
+export type TargetLine = z.output<typeof targetLineSchema>
+
 export const targetOperations = {
   listTargets: operation({
     topic: 'targets',
     method: 'GET',
     path: '/api/v1/targets',
     access: 'user',
-    summary: 'Containers that you may see',
-    query: z.strictObject({
-      cluster: name.optional(),
-      namespace: name.optional(),
-      pod: name.optional(),
-      node: name.optional(),
-      text: textQuery.optional(),
-      ...pageQuery,
-    }),
+    summary: 'Containers that you may see. With follow=1 a stream (application/x-ndjson): all of them, then what changes',
+    query: z.strictObject({ ...filters, follow: z.enum(['0', '1']).optional().describe('1: a line for each, a line "synced", a line for each change') }),
     answer: json(pageOf(targetItem)),
+  }),
+  watchTargets: operation({
+    topic: 'targets',
+    method: 'GET',
+    path: '/api/v1/targets',
+    access: 'user',
+    summary: 'A line for each container that you may see, then one for each change; an empty line is a sign of life',
+    query: z.strictObject({ ...filters, follow: z.literal('1') }),
+    answer: stream('application/x-ndjson'),
+    variantOf: 'listTargets',
   }),
   listClusters: operation({
     topic: 'targets',
