@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
 import { AuditRetention } from '../store/audit-retention.js'
+import { removeOldCopies } from '../store/kept-files.js'
 import { Search } from '../store/search.js'
 import { removeOldTapes } from '../store/tape-retention.js'
 import type { BuiltAudit } from './audit.js'
@@ -53,6 +54,8 @@ function startRetention(config: Config, { log: audit, files, others, key }: Buil
     }
     const tapes = maxAgeMs === undefined ? 0 : await removeOldTapes({ dataDir: config.dataDir, audit, maxAgeMs })
     if (tapes > 0) log.info({ recordings: tapes }, 'recording.removed')
+    const copies = maxAgeMs === undefined ? 0 : await removeOldCopies({ dataDir: config.dataDir, audit, maxAgeMs })
+    if (copies > 0) log.info({ copies }, 'kept.removed')
   }
   let turn: Promise<void> = Promise.resolve()
   const next = () => {

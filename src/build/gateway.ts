@@ -6,6 +6,7 @@ import type { Logger } from '../core/log.js'
 import { Scope } from '../core/scope.js'
 import type { AuditSink, Identity, Interceptor, Policy, Target } from '../core/types.js'
 import type { ReadyCheck } from '../http/health.js'
+import { keptRoutes } from '../http/kept-routes.js'
 import { createMetrics } from '../http/metrics.js'
 import { createLogin } from '../identity/login.js'
 import { Approvals } from '../session/approvals.js'
@@ -27,6 +28,7 @@ import { tuneMemory } from './memory.js'
 import { startPodCache } from './pod-cache.js'
 import { buildResourceManager } from './resource-manager.js'
 import { RuleBook, RuleReload, ruleMetrics } from './rules.js'
+import { freshSearch } from './search.js'
 import { buildSharedLists } from './shared-lists.js'
 import { refusalEvent } from './ssh-refusals.js'
 import { buildStages } from './stages.js'
@@ -92,7 +94,7 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     registry,
     pick: (client, listings, pty, signal) => pick(client, listings, pty, signal, { onChange: (changed) => resolver.onChange(changed) }),
     onGone: (target, gone) => resolver.onGone(target, gone),
-    transfer: transferServers(policy, audit, log),
+    transfer: transferServers(policy, audit, log, stages.kept),
     guardedShell: guardedShells(policy, audit, approvals, nested),
     approvals,
     log,
@@ -141,7 +143,10 @@ async function build(config: Config, log: Logger, scope: Scope): Promise<Gateway
     metrics: metrics.registry,
     connections: () => ssh.stats().connections,
     isDraining: () => isDraining,
-    doors: [(identify) => resourceManager.routes(identify)],
+    doors: [
+      (identify) => resourceManager.routes(identify),
+      (identify) => keptRoutes({ identify, audit, search: freshSearch(search, audit), open: (path) => stages.kept.open(path) }),
+    ],
   })
 
   return {

@@ -7,6 +7,7 @@ import { Audience } from '../stage/audience.js'
 import { idle } from '../stage/idle.js'
 import { Recorder } from '../stage/recorder.js'
 import type { AuditLog } from '../store/audit-log.js'
+import { KeptFiles } from '../store/kept-files.js'
 import { KeyframeThread } from '../store/keyframe-thread.js'
 import { openS3 } from '../store/s3-client.js'
 import { encryptedTapes, loadFileKey, type TapeKeys } from '../store/tape-cipher.js'
@@ -17,6 +18,8 @@ export interface BuiltStages {
   readonly interceptors: readonly Interceptor[]
   readonly audience: Audience
   readonly tapes: TapeFile
+  /** Copies of uploads, encrypted as recordings are. */
+  readonly kept: KeptFiles
   /** Ends the thread that makes keyframes. */
   close(): Promise<void>
 }
@@ -59,6 +62,7 @@ export async function buildStages(config: Config, audit: AuditLog, log: Logger):
     interceptors,
     audience,
     tapes,
+    kept: new KeptFiles({ dataDir, ...(keys && { format: encryptedTapes(keys) }) }),
     close: async () => {
       for (const each of leave) each()
       await elsewhere?.close()

@@ -4,6 +4,7 @@ import { OpsError } from '../core/errors.js'
 import type { Logger } from '../core/log.js'
 import type { AuditSink, Policy } from '../core/types.js'
 import type { StartTransfer } from '../session/transfer.js'
+import type { KeptFiles } from '../store/kept-files.js'
 import { FileJournal } from '../transfer/file-journal.js'
 import { serveScp } from '../transfer/scp.js'
 import { parseScpWords } from '../transfer/scp-options.js'
@@ -14,7 +15,8 @@ import { serveSftp } from '../wire/sftp/server.js'
 /** Lines of refusals that wait for a client who does not read. */
 const STDERR_BYTES = 64 * 1024
 
-export function transferServers(policy: Policy, audit: AuditSink, log: Logger): StartTransfer {
+/** @param kept where copies of uploads go that a rule wants kept */
+export function transferServers(policy: Policy, audit: AuditSink, log: Logger, kept?: Pick<KeptFiles, 'begin'>): StartTransfer {
   return ({ session, words, files, errand }) => {
     const { identity, target, door } = session
     const { cluster, namespace, pod, container, uid, node } = target
@@ -28,7 +30,8 @@ export function transferServers(policy: Policy, audit: AuditSink, log: Logger): 
       tell: (line) => stderr.writable && stderr.write(`dockin: ${line}\n`),
       log: log.child({ session: session.id, user: identity.user }),
     })
-    const vetted = new VettedFiles(files, journal)
+    let copies = 0
+    const vetted = new VettedFiles(files, journal, kept && (() => kept.begin(session, ++copies)))
     return new TransferProcess({
       files: vetted,
       journal,

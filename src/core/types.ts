@@ -328,6 +328,8 @@ export interface FileRule {
   readonly allowPaths?: readonly string[]
   /** Absent: all. */
   readonly types?: readonly FileType[]
+  /** Uploads are copied for review, up to so many bytes each; absent: none is. */
+  readonly keep?: number
 }
 
 /** How sessions of a rule are recorded, where it differs from the gateway's own way. */
@@ -520,6 +522,10 @@ export type AuditEvent = EventSubject &
         readonly sha256?: string
         readonly unhashed?: string
         readonly ms?: number
+        /** The copy for review: its path below dataDir, content in it, hash of its own file. */
+        readonly kept?: string
+        readonly keptBytes?: number
+        readonly keptSha256?: string
         /** The transfer did not reach its end: what was written is not the whole file. */
         readonly partial?: true
         /** chmod: what was set. */

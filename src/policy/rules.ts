@@ -210,6 +210,7 @@ const files = z
       })
       .default({ deny: [] }),
     types: z.array(z.enum(FILE_TYPES)).min(1, 'must name at least one type').exactOptional(),
+    keep: size.exactOptional(),
   })
   .transform(({ paths, ...rest }): FileRule => ({ ...rest, denyPaths: paths.deny, ...(paths.allow && { allowPaths: paths.allow }) }))
 

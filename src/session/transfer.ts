@@ -53,6 +53,7 @@ function limitsBeyondDirection(files: FileRule): string[] {
     maxDownload: files.maxDownload !== undefined,
     maxFiles: files.maxFiles !== undefined,
     types: files.types !== undefined,
+    keep: files.keep !== undefined,
   }
   return Object.entries(set).flatMap(([name, isSet]) => (isSet ? name : []))
 }

@@ -7,18 +7,22 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024
 export interface ContentHashOptions {
   /** Bytes that pass again: `same` content read once more (a download), or other content (`breaks`: an upload that writes twice). */
   readonly again: 'same' | 'breaks'
+  /** Told of the content in order, as it is hashed. */
+  readonly passed?: ((data: Buffer) => void) | undefined
 }
 
 export class ContentHash {
   readonly #hash = createHash('sha256')
   readonly #again: ContentHashOptions['again']
+  readonly #passed: ContentHashOptions['passed']
   readonly #waiting = new Map<number, Buffer>()
   #waitingBytes = 0
   #next = 0
   #broken: string | undefined
 
-  constructor({ again }: ContentHashOptions) {
+  constructor({ again, passed }: ContentHashOptions) {
     this.#again = again
+    this.#passed = passed
   }
 
   /** How far from the start everything has passed. */
@@ -49,11 +53,13 @@ export class ContentHash {
 
   #take(data: Buffer): void {
     this.#hash.update(data)
+    this.#passed?.(data)
     this.#next += data.length
     for (let piece = this.#waiting.get(this.#next); piece; piece = this.#waiting.get(this.#next)) {
       this.#waiting.delete(this.#next)
       this.#waitingBytes -= piece.length
       this.#hash.update(piece)
+      this.#passed?.(piece)
       this.#next += piece.length
     }
     // a kept piece that begins before what was taken now was overtaken: it can only be told by a piece of its own size

@@ -19,6 +19,7 @@ import {
   type FileSystemFacts,
   type OpenMode,
 } from '../core/files.js'
+import type { BeginCopy } from '../core/kept-copy.js'
 import type { FileRule, FileType } from '../core/types.js'
 import type { FileFacts, FileJournal, TransferAsk } from './file-journal.js'
 import { absolutePath, joined, parted, pathFields, pathText, toFields } from './paths.js'
@@ -52,11 +53,13 @@ const READ_BACK_STEP_BYTES = 256 * 1024
 export class VettedFiles implements FileAccess {
   readonly #files: FileAccess
   readonly #journal: FileJournal
+  readonly #beginCopy: BeginCopy | undefined
   readonly #open = new Set<VettedHandle>()
   #closing: Promise<void> | undefined
 
-  /** Owns `files` and closes them. */
-  constructor(files: FileAccess, journal: FileJournal) {
+  /** Owns `files` and closes them. @param beginCopy where rules may want copies of uploads; without it such an upload is refused */
+  constructor(files: FileAccess, journal: FileJournal, beginCopy?: BeginCopy) {
+    this.#beginCopy = beginCopy
     this.#files = files
     this.#journal = journal
   }
@@ -263,12 +266,30 @@ export class VettedFiles implements FileAccess {
         declaredBytes,
         keepsContent: mode.write && !mode.truncate && !mode.exclusive,
         readBack: () => this.#readBack(cleared.path),
+        ...(mode.write && cleared.limits?.keep !== undefined && { keep: { maxBytes: cleared.limits.keep, begin: this.#beginCopy ?? noCopies } }),
+        reread: (maxBytes) => this.#contentOf(cleared.path, maxBytes),
         closed: (closed) => this.#open.delete(closed),
       },
       this.#journal,
     )
     this.#open.add(vetted)
     return vetted
+  }
+
+  /** Up to `maxBytes` of what rests there now. @throws FileError where it may not be read: then there is no copy, and the upload fails */
+  async *#contentOf(path: FilePath, maxBytes: number): AsyncGenerator<Buffer> {
+    const mode = { read: true, write: false, append: false, create: false, truncate: false, exclusive: false }
+    const handle = await this.#files.open(path, mode)
+    try {
+      for (let at = 0; at < maxBytes; ) {
+        const data = await handle.read(at, Math.min(READ_BACK_STEP_BYTES, maxBytes - at))
+        if (data.length === 0) return
+        at += data.length
+        yield data
+      }
+    } finally {
+      await handle.close()
+    }
   }
 
   async #readBack(path: FilePath): Promise<string | undefined> {
@@ -291,6 +312,10 @@ export class VettedFiles implements FileAccess {
       return undefined // the event says why there is no hash; that it could not be read either changes nothing
     }
   }
+}
+
+async function noCopies(): Promise<never> {
+  throw new Error('this gateway keeps no copies')
 }
 
 function namesPaths(files: FileRule | undefined): boolean {

@@ -1,9 +1,11 @@
 /** One open file on its way: counted, hashed and held to the rule while bytes pass; its event is written when it ends. */
 import { Readable } from 'node:stream'
 import { type FileAttributes, type FileChange, FileError, type FileHandle, type OpenMode } from '../core/files.js'
+import type { KeptAt } from '../core/kept-copy.js'
 import type { FileRule, Refused } from '../core/types.js'
 import { ContentHash } from './content-hash.js'
 import { denial, type FileFacts, type FileJournal } from './file-journal.js'
+import { Keeping, type KeepWish } from './keeping.js'
 
 export interface OpenFile {
   readonly handle: FileHandle
@@ -23,13 +25,18 @@ export interface OpenFile {
   /** Hashes what rests now, for content that did not pass in order. Undefined when it cannot. */
   readonly readBack: () => Promise<string | undefined>
   readonly closed: (handle: VettedHandle) => void
+  /** Of an upload whose rule wants a copy. */
+  readonly keep?: KeepWish
+  /** What rests now, from its start, for a copy of content that did not pass in order. @throws FileError */
+  readonly reread: (maxBytes: number) => AsyncIterable<Buffer>
 }
 
 export class VettedHandle implements FileHandle {
   readonly #file: OpenFile
   readonly #journal: FileJournal
   readonly #startedMs = performance.now()
-  readonly #up = new ContentHash({ again: 'breaks' })
+  readonly #up: ContentHash
+  readonly #keeping: Keeping | undefined
   readonly #down = new ContentHash({ again: 'same' })
   /** Present where the back end streams. */
   readonly stream?: (offset: number) => Readable
@@ -50,6 +57,8 @@ export class VettedHandle implements FileHandle {
     this.#file = file
     this.#journal = journal
     this.#appendAt = file.appendAt
+    this.#keeping = file.keep && new Keeping(file.keep)
+    this.#up = new ContentHash({ again: 'breaks', passed: this.#keeping?.take })
     if (file.keepsContent) this.#up.break('only a part of the file was written')
     const { handle } = file
     if (handle.stream) this.stream = (offset) => this.#streamFrom(offset)
@@ -72,6 +81,7 @@ export class VettedHandle implements FileHandle {
     this.#appendAt = Math.max(this.#appendAt, end)
     this.#up.add(at, data)
     try {
+      await this.#keeping?.flushed()
       await this.#file.handle.write(offset, data)
       this.#upBytes += data.length
     } catch (error) {
@@ -154,14 +164,34 @@ export class VettedHandle implements FileHandle {
   async #tellUpload(): Promise<void> {
     const whole = !this.#wasCut && !this.#denied && !this.#failure && this.#upBytes >= (this.#file.declaredBytes ?? 0)
     let content = this.#up.digest()
+    const isBroken = 'unhashed' in content
     // a place written twice, a file gone on with: what rests is told by reading it, or is said to be untold
     if ('unhashed' in content && whole) {
       const sha256 = await this.#file.readBack()
       if (sha256 !== undefined) content = { sha256 }
     }
-    const event = { ...this.#event('upload', this.#upBytes, whole), ...content, ...(this.#change && { change: this.#change }) }
-    if (whole) this.#journal.countWhole('upload')
+    const kept = await this.#keptAt(isBroken)
+    const event = { ...this.#event('upload', this.#upBytes, whole && !this.#failure), ...content, ...kept, ...(this.#change && { change: this.#change }) }
+    if (whole && !this.#failure) this.#journal.countWhole('upload')
     await this.#journal.recordAll(event)
+  }
+
+  /** An upload whose copy cannot be kept fails, whatever rests in the container. */
+  async #keptAt(isBroken: boolean): Promise<KeptAt | undefined> {
+    if (!this.#keeping || !this.#hasWritten) return undefined
+    try {
+      if (isBroken) {
+        await this.#keeping.again()
+        for await (const data of this.#file.reread(this.#file.keep?.maxBytes ?? 0)) {
+          this.#keeping.take(data)
+          await this.#keeping.flushed()
+        }
+      }
+      return await this.#keeping.finish()
+    } catch (error) {
+      this.#failed(error)
+      return undefined
+    }
   }
 
   #event(op: 'upload' | 'download', bytes: number, isWhole: boolean) {
