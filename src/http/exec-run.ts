@@ -56,7 +56,7 @@ export function execStart(parts: Pick<ExecDoorParts, 'open'>, identity: Identity
 
 type Asked = Omit<OpenRequest, 'observer'>
 
-/** Any session whose output the answer of one request carries. */
+/** Any session whose output the answer of one request carries. @param waitsForStart `opened` is called once it runs: what could not be started is an HTTP error */
 export function runSession(
   parts: Pick<ExecDoorParts, 'open'>,
   request: Asked,
@@ -64,19 +64,23 @@ export function runSession(
   take: TakeOutput,
   opened: (facts: ExecFacts) => void,
   timeoutMs: number | undefined,
+  waitsForStart = false,
 ): RunningExec {
   const startedMs = performance.now()
   const client = new ExecClientEnd(input, take)
   let error: OpsError | undefined
   let session: string | undefined
   let started = false
+  let head = (): void => {}
   const observer: SessionObserver = {
     opened: (facts) => {
       session = facts.session
-      opened({ ...facts, target: targetText(facts.target), ...(request.batch !== undefined && { batch: request.batch }) })
+      head = () => opened({ ...facts, target: targetText(facts.target), ...(request.batch !== undefined && { batch: request.batch }) })
+      if (!waitsForStart) head()
     },
     started: () => {
       started = true
+      if (waitsForStart) head()
     },
     failed: (failure, id) => {
       error = failure

@@ -21,7 +21,7 @@ async function readLogs(parts: ExecDoorParts, request: FastifyRequest, reply: Fa
   const address = addressWith(query.target, query.container)
   const release = parts.slots.take(identity.user)
   const open = { door: 'logs', identity, address, env: {}, logs: requestOf(query, new Date()) } as const
-  const start: StartExec = (take, opened) => runSession(parts, open, Buffer.alloc(0), take, opened, undefined)
+  const start: StartExec = (take, opened) => runSession(parts, open, Buffer.alloc(0), take, opened, undefined, true)
   try {
     return await (wantsText(request.headers.accept) ? answerText(parts, start, reply) : answerNdjson(parts, start, reply))
   } finally {

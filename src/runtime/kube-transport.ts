@@ -4,12 +4,12 @@ import { abortReason, OpsError } from '../core/errors.js'
 import type { RemoteProcess, Target, WindowSize } from '../core/types.js'
 import { openExecLanes } from '../wire/exec-lanes-client.js'
 import { KUBE_V4, KUBE_V5 } from '../wire/kube-channel.js'
+import { KubeWebSocketProcess } from '../wire/kube-websocket.js'
 import { refusalError } from '../wire/spdy/refusal.js'
 import { readBody, upgradeClient } from '../wire/spdy/upgrade-client.js'
 import { WebSocketDuplex } from '../wire/ws-duplex.js'
 import { keepAlive } from './keep-alive.js'
 import type { KubeApi } from './kube-api.js'
-import { KubeWebSocketProcess } from './kube-websocket.js'
 
 export type KubeTransportName = 'websocket' | 'spdy'
 

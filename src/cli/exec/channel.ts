@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import { WebSocket } from 'ws'
-import { ERRORS, OpsError } from '../../core/errors.js'
+import { ERRORS, OpsError, toOpsError } from '../../core/errors.js'
 import type { ExitStatus, WindowSize } from '../../core/types.js'
-import { channelClosed, channelMessage, KUBE_CHANNEL, KUBE_V4, KUBE_V5, parseMessage, parseStatus, printResize } from '../../wire/kube-channel.js'
+import { KUBE_V4, KUBE_V5 } from '../../wire/kube-channel.js'
+import { KubeWebSocketProcess } from '../../wire/kube-websocket.js'
 import { WebSocketDuplex } from '../../wire/ws-duplex.js'
 import { type Connection, pathOf, problemOf } from '../api/connection.js'
 import { unreachable } from '../api/request.js'
@@ -33,8 +34,6 @@ export interface ExecEnds {
 }
 
 const PING_MS = 20_000
-const CLOSE_MS = 3000
-const MESSAGE_BYTES = 64 * 1024
 /** Linux numbers; the shells say 128 + n. */
 const SIGNALS: Readonly<Record<string, number>> = {
   HUP: 1,
@@ -60,36 +59,42 @@ const SIGNALS: Readonly<Record<string, number>> = {
  * @throws GatewayError when it was refused or the way broke
  */
 export async function runOverWebSocket(connection: Connection, ask: ExecAsk, ends: ExecEnds, signal: AbortSignal): Promise<number> {
-  const { socket, protocol } = await openExec(connection, ask, signal)
+  const socket = await openExec(connection, ask, signal)
   const messages = new WebSocketDuplex(socket, { messages: true, pingMs: PING_MS })
-  const cut = (): void => {
-    messages.destroy()
-  }
-  signal.addEventListener('abort', cut, { once: true })
-  const input = new AbortController()
-  const stopResizes = ends.onResize?.((size) => {
-    if (messages.writable) messages.write(channelMessage(KUBE_CHANNEL.resize, printResize(size)))
-  })
-  if (ask.size) messages.write(channelMessage(KUBE_CHANNEL.resize, printResize(ask.size)))
-  const fed = ends.stdin && ask.stdin ? feed(ends.stdin, messages, protocol, input.signal) : Promise.resolve()
-  fed.catch(() => {}) // the other direction tells how it ended
+  const request = { tty: ask.tty, protocol: socket.protocol, via: 'gateway', ...(ask.size && { size: ask.size }) }
+  const process = new KubeWebSocketProcess(messages, request, signal)
+  const stopResizes = ends.onResize?.((size) => process.resize(size))
+  const stdin = ask.stdin ? ends.stdin : undefined
+  stdin?.pipe(process.stdin)
   const told = new Tail()
   try {
-    return codeOf(await drain(messages, ends, told), told)
-  } catch (error) {
+    const outputs = [pour(process.stdout, ends.stdout, told), process.stderr && pour(process.stderr, ends.stderr, told)]
+    const status = await process.exit.catch((error: unknown) => toOpsError(error))
+    await Promise.all(outputs)
     signal.throwIfAborted()
-    throw error instanceof OpsError ? new GatewayError(error.code, error.message, { cause: error }) : error
+    return codeOf(status, told)
   } finally {
-    signal.removeEventListener('abort', cut)
     stopResizes?.()
-    input.abort()
-    messages.end()
-    setTimeout(cut, CLOSE_MS).unref()
+    // left as it was found: others may read it afterwards
+    stdin?.unpipe(process.stdin).pause()
+    void process.close()
+  }
+}
+
+/** Reading one piece after the other is the back-pressure: a slow terminal holds the program. */
+async function pour(lane: Readable, output: Writable, told: Tail): Promise<void> {
+  try {
+    for await (const chunk of lane as AsyncIterable<Buffer>) {
+      told.see(chunk)
+      await writeOut(output, chunk)
+    }
+  } catch {
+    // the exit says why the way broke
   }
 }
 
 /** @throws GatewayError with the gateway's own words when it does not upgrade */
-async function openExec(connection: Connection, ask: ExecAsk, signal: AbortSignal): Promise<{ socket: WebSocket; protocol: string }> {
+async function openExec(connection: Connection, ask: ExecAsk, signal: AbortSignal): Promise<WebSocket> {
   const path = pathOf('/api/v1/exec', {
     target: ask.target,
     container: ask.container,
@@ -102,8 +107,7 @@ async function openExec(connection: Connection, ask: ExecAsk, signal: AbortSigna
     columns: ask.tty ? ask.size?.columns : undefined,
     rows: ask.tty ? ask.size?.rows : undefined,
   })
-  const socket = await openWebSocket(connection, path, [KUBE_V5, KUBE_V4], signal)
-  return { socket, protocol: socket.protocol }
+  return openWebSocket(connection, path, [KUBE_V5, KUBE_V4], signal)
 }
 
 /** Opens a WebSocket of the API with the login of the connection. @throws GatewayError with the gateway's own words when it does not upgrade */
@@ -137,43 +141,6 @@ export async function openWebSocket(connection: Connection, path: string, protoc
   } finally {
     signal.removeEventListener('abort', abort)
   }
-}
-
-async function feed(stdin: Readable, messages: WebSocketDuplex, protocol: string, stop: AbortSignal): Promise<void> {
-  const onData = (chunk: Buffer): void => {
-    for (let at = 0; at < chunk.length; at += MESSAGE_BYTES) {
-      if (!messages.writable) return
-      if (!messages.write(channelMessage(KUBE_CHANNEL.stdin, chunk.subarray(at, at + MESSAGE_BYTES)))) stdin.pause()
-    }
-  }
-  const onDrain = (): void => {
-    stdin.resume()
-  }
-  stdin.on('data', onData)
-  messages.on('drain', onDrain)
-  try {
-    // not for-await: leaving it would destroy a stdin that others read afterwards
-    await once(stdin, 'end', { signal: stop })
-    // v4 has no way to say it; the program there waits for the end of the connection
-    if (protocol === KUBE_V5 && messages.writable) messages.write(channelClosed(KUBE_CHANNEL.stdin))
-  } finally {
-    stdin.off('data', onData)
-    messages.off('drain', onDrain)
-    stdin.pause()
-  }
-}
-
-/** Reading one message after the other is the back-pressure: a slow terminal holds the program. */
-async function drain(messages: WebSocketDuplex, ends: ExecEnds, told: Tail): Promise<ExitStatus | OpsError> {
-  for await (const message of messages as AsyncIterable<Buffer>) {
-    const { channel, payload } = parseMessage(message)
-    if (payload.length === 0) continue
-    told.see(payload)
-    if (channel === KUBE_CHANNEL.stdout) await writeOut(ends.stdout, payload)
-    else if (channel === KUBE_CHANNEL.stderr) await writeOut(ends.stderr, payload)
-    else if (channel === KUBE_CHANNEL.error) return parseStatus(payload.toString())
-  }
-  return new OpsError('PROTOCOL_ERROR', 'the connection to the gateway ended before the exit status')
 }
 
 /** The last of what the person has seen. The gateway writes why it ended a session into the session itself, as ssh clients need it. */

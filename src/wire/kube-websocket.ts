@@ -1,9 +1,9 @@
-/** An exec over a WebSocket of the API server, v4 or v5.channel.k8s.io, as a RemoteProcess. */
+/** An exec over a WebSocket in Kubernetes' channel protocol, v4 or v5, as a RemoteProcess: of an API server, or of our own door. */
 import { type Duplex, Readable, Writable } from 'node:stream'
 import { abortReason, OpsError, toOpsError } from '../core/errors.js'
 import type { ExitStatus, RemoteProcess, WindowSize } from '../core/types.js'
-import { SIGNAL_KEYS } from '../wire/exec-lanes-client.js'
-import { channelClosed, channelMessage, KUBE_CHANNEL, KUBE_V5, parseMessage, parseStatus, printResize } from '../wire/kube-channel.js'
+import { SIGNAL_KEYS } from './exec-lanes-client.js'
+import { channelClosed, channelMessage, KUBE_CHANNEL, KUBE_V5, parseMessage, parseStatus, printResize } from './kube-channel.js'
 
 export interface KubeWebSocketRequest {
   readonly tty: boolean
