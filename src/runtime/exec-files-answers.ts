@@ -7,7 +7,8 @@ export function attributesOf(text: string): FileAttributes {
   const [mode = '', ...rest] = text.trim().split(' ')
   const [uid = -1, gid = -1, size = -1, atime = 0, mtime = 0, links = 0] = rest.map(Number)
   const stMode = Number.parseInt(mode, 16)
-  if (!(stMode >= 0 && uid >= 0 && gid >= 0 && size >= 0) || Number.isNaN(atime + mtime))
+  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0
+  if (![stMode, uid, gid, size, links].every(isCount) || !Number.isFinite(atime + mtime))
     throw new FileError('FAILURE', 'stat of this image prints something else')
   return { kind: kindOf(stMode), mode: stMode & 0o7777, uid, gid, size, atime, mtime, links }
 }
