@@ -63,18 +63,25 @@ async function isOpen({ search }: EvidenceParts, session: string): Promise<boole
 
 /** From the session's first event to the first checkpoint behind its last. */
 async function* linesOf({ search, query }: EvidenceParts, session: string): AsyncGenerator<string> {
-  const [oldest, newest] = await Promise.all([
-    search.events({ session, order: 'oldest', limit: 1 }),
-    // looks at it, and reviews, are events of the session too; what proves it ends with it
-    search.events({ session, type: 'session.close', order: 'newest', limit: 1 }),
-  ])
+  const [oldest, closing] = await Promise.all([search.events({ session, order: 'oldest', limit: 1 }), closedAt(search, session)])
   const [first] = oldest.items
   if (!first) throw new OpsError('NOT_FOUND', `no events of session "${session}"`)
-  const last = newest.items[0]?.seq ?? first.seq
+  const last = closing ?? first.seq
   for await (const event of query({ after: first.seq - 1 })) {
     yield `${JSON.stringify(event)}\n`
     if (event.type === 'checkpoint' && event.seq > last) return
   }
+}
+
+/**
+ * Number of the last event that tells how the session ended. Looks at it, and reviews, are events of the session too; what proves it
+ * ends before them. One whose gateway was killed has no session.close: the next start told what was left of it.
+ */
+async function closedAt(search: AuditSearch, session: string): Promise<number | undefined> {
+  const { items: closes } = await search.events({ session, type: 'session.close', order: 'newest', limit: 1 })
+  if (closes[0]) return closes[0].seq
+  const { items: acts } = await search.events({ session, type: 'admin', order: 'oldest', limit: 1000 })
+  return acts.findLast((event) => event.type === 'admin' && (event.action === 'recording.closed' || event.action === 'session.lost'))?.seq
 }
 
 async function* entriesOf({ tapes, publicKey }: EvidenceParts, session: SessionSummary, events: string): AsyncGenerator<TarEntry> {

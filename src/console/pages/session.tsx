@@ -106,7 +106,7 @@ function Lead({ session }: { readonly session: SessionDetail }) {
   const { state, startedAt, door, target, review, denied } = session
   return (
     <span class="row wrap">
-      <StateBadge state={state} />
+      <StateBadge state={state} reason={session.reason} />
       {denied > 0 && <Badge tone="bad">{denied} denied</Badge>}
       {review && <Badge tone="good">reviewed by {review.by}</Badge>}
       <span>

@@ -92,7 +92,7 @@ function Row({ item }: { readonly item: Item }) {
   return (
     <Link href={`/sessions/${item.id}`} class="line">
       <span class="c-state">
-        <StateBadge state={item.state} />
+        <StateBadge state={item.state} reason={item.reason} />
       </span>
       <strong class="c-user cut">
         <Peer text={item.user} />

@@ -43,16 +43,20 @@ export function TargetText({ target }: { readonly target: Parameters<typeof targ
 const STATES = {
   live: ['good', 'Live'],
   ended: ['none', 'Ended'],
+  lost: ['warn', 'Lost'],
   refused: ['bad', 'Refused'],
 } as const
-export function StateBadge({ state }: { readonly state: keyof typeof STATES }) {
-  const [tone, text] = STATES[state]
+/** Lost: its gateway was killed, and nobody saw how it ended. */
+export function StateBadge({ state, reason }: { readonly state: SessionItemState; readonly reason?: string | undefined }) {
+  const [tone, text] = STATES[state === 'ended' && reason?.startsWith('lost:') ? 'lost' : state]
   return (
     <Badge tone={tone} live={state === 'live'}>
       {text}
     </Badge>
   )
 }
+
+type SessionItemState = 'live' | 'ended' | 'refused'
 
 const VERDICTS: Readonly<Record<string, readonly [Tone, string]>> = {
   deny: ['bad', 'denied'],
