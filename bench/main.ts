@@ -11,6 +11,7 @@ import { Client } from 'ssh2'
 import { kubeconfigOf, needs } from '../test/support/need.js'
 import { repository, run, World } from '../test/support/world.js'
 import { auditBenches } from './audit.js'
+import { batchBenches } from './batch.js'
 import { consoleBenches } from './console.js'
 import { fileBenches } from './files.js'
 import { guardBenches } from './guard.js'
@@ -162,6 +163,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'memory of a recorded idle shell', goal: { text: '≤ 0.5 MiB', met: (_ratio, ours) => ours <= 0.5 }, measure: idleMemory },
   ...fileBenches(LOGIN),
   ...guardBenches(),
+  ...batchBenches(),
   ...auditBenches(),
   ...consoleBenches(),
 ]
