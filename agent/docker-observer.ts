@@ -16,6 +16,7 @@ interface Inspected {
   readonly Id: string
   readonly Name: string
   readonly Created: string
+  readonly State: { readonly Running: boolean }
   readonly Config: { readonly Labels?: Readonly<Record<string, string>> | null; readonly Tty?: boolean }
 }
 interface Listed {
@@ -92,11 +93,10 @@ export class DockerObserver {
     const found = (await this.#api.get(`/containers/json?all=1&filters=${filters}`, 'list containers', signal)) as readonly Listed[]
     const createdSeconds = Date.parse(info.Created) / 1000
     const [last] = found.filter(({ Id, Created }) => Id !== info.Id && Created <= createdSeconds).sort((a, b) => b.Created - a.Created)
-    const isOurs = labels['io.kubernetes.pod.uid'] !== undefined
-    if (!last || !isOurs) {
-      throw notKept('there is no container before this one whose log is kept')
-    }
-    return this.#inspect(last.Id, signal)
+    if (last && labels['io.kubernetes.pod.uid'] !== undefined) return this.#inspect(last.Id, signal)
+    // of a container that waits to be started again kubelet keeps its last run only, and means that one
+    if (!info.State.Running) return info
+    throw notKept('there is no container before this one whose log is kept')
   }
 }
 

@@ -17,8 +17,8 @@ export async function startLogs(executor: Executor, target: Target, request: Log
 /** Owns `source`. A slow reader of either lane holds it. */
 class BoundedLogs implements RemoteProcess {
   readonly stdin: Writable
-  readonly stdout: Readable
-  readonly stderr: Readable
+  readonly stdout: Transform
+  readonly stderr: Transform
   readonly exit: Promise<ExitStatus>
   readonly via: string
   readonly #source: RemoteProcess
@@ -26,6 +26,7 @@ class BoundedLogs implements RemoteProcess {
   readonly #joined: { readonly from: Readable; readonly lane: Transform }[] = []
   #left: number
   #isCut = false
+  #isTold = false
   #cut: () => void = () => {}
 
   constructor(source: RemoteProcess, { filter, limitBytes, stream }: LogsRequest) {
@@ -41,8 +42,11 @@ class BoundedLogs implements RemoteProcess {
     })
     this.exit = Promise.race([source.exit, cut])
     this.exit.catch(() => {}) // whoever needs it awaits it
-    this.stdout = this.#lane(source.stdout, stream !== 'stderr', filter)
-    this.stderr = this.#lane(source.stderr, stream !== 'stdout', filter)
+    this.stdout = this.#lane(stream === 'stderr' ? undefined : source.stdout, filter, false)
+    this.stderr = this.#lane(stream === 'stdout' ? undefined : source.stderr, filter, true)
+    for (const dropped of [stream === 'stderr' && source.stdout, stream === 'stdout' && source.stderr])
+      if (dropped) dropped.on('error', () => {}).resume() // `exit` says the same
+    this.#endInOrder(stream === 'stderr' ? undefined : source.stdout, stream === 'stdout' ? undefined : source.stderr)
   }
 
   resize(): void {}
@@ -56,21 +60,34 @@ class BoundedLogs implements RemoteProcess {
     return this.#isCut ? { cutAtBytes: this.#limitBytes } : {}
   }
 
-  #lane(from: Readable | undefined, isWanted: boolean, filter: LogsRequest['filter']): Transform {
+  /** What is cut is told on stderr, which therefore ends last. */
+  #endInOrder(out: Readable | undefined, err: Readable | undefined): void {
+    const ended = (from: Readable | undefined) => (from ? new Promise<void>((resolve) => from.once('end', resolve)) : Promise.resolve())
+    const outTaken = new Promise<void>((resolve) => this.stdout.once('finish', resolve))
+    void ended(out).then(() => this.stdout.end())
+    void Promise.all([ended(err), outTaken]).then(() => !this.#isCut && this.stderr.end())
+    // a source that failed ends nothing
+    this.exit.catch((error: Error) => {
+      for (const lane of [this.stdout, this.stderr]) lane.destroy(error)
+    })
+  }
+
+  #lane(from: Readable | undefined, filter: LogsRequest['filter'], tells: boolean): Transform {
     const lines = filter && new LineFilter(filter)
+    const taken = (bytes: Buffer): Buffer => {
+      const isFirstCut = !this.#isCut
+      const part = this.#taken(bytes)
+      return tells && isFirstCut && this.#isCut ? Buffer.concat([part, this.#notice()]) : part
+    }
     const lane = new Transform({
-      transform: (chunk: Buffer, _encoding, done) => done(null, this.#taken(lines ? lines.push(chunk) : chunk)),
-      flush: (done) => done(null, lines ? this.#taken(lines.end()) : undefined),
+      transform: (chunk: Buffer, _encoding, done) => done(null, taken(lines ? lines.push(chunk) : chunk)),
+      flush: (done) => done(null, lines ? taken(lines.end()) : undefined),
     })
     lane.on('error', () => {}) // told to whoever reads
-    if (from && isWanted) {
+    if (from) {
       from.on('error', (error) => !this.#isCut && lane.destroy(error))
-      from.pipe(lane)
+      from.pipe(lane, { end: false })
       this.#joined.push({ from, lane })
-    } else {
-      from?.on('error', () => {}).resume() // `exit` says the same
-      const end = () => lane.end()
-      this.exit.then(end, end)
     }
     return lane
   }
@@ -86,11 +103,19 @@ class BoundedLogs implements RemoteProcess {
     return part
   }
 
+  /** Once. */
+  #notice(): Buffer {
+    const text = this.#isTold ? '' : `dockin: the output ends here: its limit of ${sizeText(this.#limitBytes)} was reached\n`
+    this.#isTold = true
+    return Buffer.from(text)
+  }
+
   /** Both lanes end with what they hold; the source is of no more use. */
   #end(): void {
     for (const { from, lane } of this.#joined) from.unpipe(lane)
-    this.stderr.push(`dockin: the output ends here: its limit of ${sizeText(this.#limitBytes)} was reached\n`)
-    for (const { lane } of this.#joined) lane.end()
+    if (!this.#isTold) this.stderr.push(this.#notice())
+    this.stdout.end()
+    this.stderr.end()
     this.#cut()
     void this.#source.close()
   }
