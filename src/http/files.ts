@@ -89,25 +89,27 @@ async function download(parts: ExecDoorParts, request: FastifyRequest, reply: Fa
     async (files, { output }) => {
       const handle = await files.open(Buffer.from(query.path), READ)
       // one that is broken off is left open, as with an upload
-      const { size } = await handle.stat()
+      const { size, mtime } = await handle.stat()
+      const { start, end, isPart } = rangeOf(request.headers, size, tagOf(size, mtime))
       isOpen = true
       reply.hijack()
-      raw.writeHead(200, {
+      raw.writeHead(isPart ? 206 : 200, {
         'content-type': 'application/octet-stream',
         // files of /proc say 0 and have content
-        ...(size > 0 && { 'content-length': size }),
+        ...(size > 0 && { 'content-length': end - start, 'accept-ranges': 'bytes', etag: tagOf(size, mtime) }),
+        ...(isPart && { 'content-range': `bytes ${start}-${end - 1}/${size}` }),
         'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(query.path.replace(/.*\//, '') || 'file')}`,
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
       })
-      let at = 0
-      while (size === 0 || at < size) {
-        const chunk = await handle.read(at, size === 0 ? READ_BYTES : Math.min(READ_BYTES, size - at))
+      let at = start
+      while (size === 0 || at < end) {
+        const chunk = await handle.read(at, size === 0 ? READ_BYTES : Math.min(READ_BYTES, end - at))
         if (chunk.length === 0) break
         at += chunk.length
         if (!output.write(chunk)) await Promise.race([once(output, 'drain'), once(output, 'close')])
       }
-      if (at < size) throw new FileError('FAILURE', 'the file became shorter while it was read')
+      if (at < end) throw new FileError('FAILURE', 'the file became shorter while it was read')
       await handle.close()
     },
   )
@@ -179,6 +181,26 @@ function letGo(request: IncomingMessage, body: PassThrough): void {
 
 function placeOf({ target, container, batch }: Query): { readonly address: string; readonly batch: string | undefined } {
   return { address: addressWith(target, container), batch }
+}
+
+/** Changes with what can be seen from outside of a file: its size and when it was written. */
+function tagOf(size: number, mtime: number): string {
+  return `"${size.toString(16)}-${Math.round(mtime * 1000).toString(16)}"`
+}
+
+/**
+ * One range (RFC 9110 s14.2): `bytes=FROM-` and `bytes=FROM-TO`; every other form, and a range of another state of the file (If-Range),
+ * is answered with the whole. @throws OpsError BAD_REQUEST for one that begins behind the end
+ */
+function rangeOf(headers: IncomingMessage['headers'], size: number, tag: string): { readonly start: number; readonly end: number; readonly isPart: boolean } {
+  const match = /^bytes=(\d{1,15})-(\d{0,15})$/.exec(headers.range ?? '')
+  const ifRange = headers['if-range']
+  if (!match || size === 0 || (ifRange !== undefined && ifRange !== tag)) return { start: 0, end: size, isPart: false }
+  const start = Number(match[1])
+  const end = match[2] === '' ? size : Math.min(Number(match[2]) + 1, size)
+  if (start >= size || end <= start)
+    throw new OpsError('BAD_REQUEST', 'a range behind the end', { detail: `the file holds ${size} bytes: nothing is at ${start}` })
+  return { start, end, isPart: true }
 }
 
 function facts(name: string, { kind, mode, uid, gid, size, mtime }: FileAttributes): FileFactsItem {

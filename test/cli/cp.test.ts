@@ -104,3 +104,21 @@ test('no name of a pod leads out of the folder', () => {
     }),
   )
 })
+
+test('a download that was broken off goes on where it ended, and begins anew when the file has changed since', async (t) => {
+  const { cli, path, gateway } = await world(t)
+  const content = randomBytes(700_000)
+  await writeFile(path('a.bin'), content)
+  assert.equal((await cli.run(['cp', path('a.bin'), 'web-0:long.bin'])).code, 0)
+  const answer = await fetch(`${gateway.url}/api/v1/files/stat?target=web-0&path=long.bin`, { headers: { authorization: 'Bearer alice' } })
+  const { mtime, size } = (await answer.json()) as { mtime: string; size: number }
+  assert.equal(size, content.length)
+  // what is there already is not what the container has: it shows that only the rest was asked for
+  const held = Buffer.alloc(400_000, 'h')
+  await writeFile(path(`back.bin.${size}-${Date.parse(mtime)}.dockin-part`), held)
+  assert.equal((await cli.run(['cp', '--resume', 'web-0:long.bin', path('back.bin')])).code, 0)
+  assert.deepEqual(await readFile(path('back.bin')), Buffer.concat([held, content.subarray(400_000)]))
+  await writeFile(path(`other.bin.${size}-1.dockin-part`), held)
+  assert.equal((await cli.run(['cp', '--resume', 'web-0:long.bin', path('other.bin')])).code, 0)
+  assert.deepEqual(await readFile(path('other.bin')), content)
+})

@@ -95,3 +95,25 @@ test('an upload that is broken off is told as a part', async (t) => {
   await until('the slots', () => gw.slots.running === 0)
   assert.equal((await ask('GET', '/stat', { path: 'half' })).status, 200)
 })
+
+test('a range is given where it can be; the whole otherwise, and behind the end an error', async (t) => {
+  const { gw } = await world(t)
+  const ask = (method: string, headers: Record<string, string>, body?: string) =>
+    fetch(`${gw.url}/api/v1/files?${new URLSearchParams({ target: 'web-0', path: 'ranged' })}`, {
+      method,
+      headers: { authorization: 'Bearer alice', ...headers },
+      ...(body !== undefined && { body }),
+    })
+  await ask('PUT', {}, '0123456789')
+  const whole = await ask('GET', {})
+  assert.deepEqual([whole.status, whole.headers.get('accept-ranges'), await whole.text()], [200, 'bytes', '0123456789'])
+  const rest = await ask('GET', { range: 'bytes=7-' })
+  assert.deepEqual([rest.status, rest.headers.get('content-range'), await rest.text()], [206, 'bytes 7-9/10', '789'])
+  const middle = await ask('GET', { range: 'bytes=2-4', 'if-range': whole.headers.get('etag') ?? '' })
+  assert.deepEqual([middle.status, await middle.text()], [206, '234'])
+  for (const headers of [{ range: 'bytes=-3' }, { range: 'bytes=0-1,3-4' }, { range: 'bytes=2-4', 'if-range': '"other"' }]) {
+    const answer = await ask('GET', headers)
+    assert.deepEqual([answer.status, await answer.text()], [200, '0123456789'], JSON.stringify(headers))
+  }
+  assert.equal((await ask('GET', { range: 'bytes=10-' })).status, 400)
+})

@@ -10,7 +10,7 @@ import type { RemoteFiles } from './remote.js'
 
 export interface CopyOptions {
   readonly recursive: boolean
-  /** Files that are at the destination already, with the same size, are left alone. */
+  /** Files that are at the destination already, with the same size, are left alone; a download that was broken off goes on where it ended. */
   readonly resume: boolean
   /** Modes and times too (times only on the way down). */
   readonly preserve: boolean
@@ -61,16 +61,24 @@ async function downloadFile(files: RemoteFiles, from: string, to: string, facts:
     copied.kept++
     return
   }
-  const part = `${to}.dockin-part`
-  const content = await files.get(from, options.signal)
+  // a part is of one state of the source: of another it is not gone on with
+  const part = options.resume ? `${to}.${facts.size}-${Date.parse(facts.mtime)}.dockin-part` : `${to}.dockin-part`
+  const held = options.resume ? ((await localSize(part)) ?? 0) : 0
   try {
-    await pipeline(content, counted(baseName(from), facts.size, options, copied), createWriteStream(part, { mode: 0o600 }), { signal: options.signal })
+    if (held < facts.size || facts.size === 0) {
+      const content = await files.get(from, options.signal, held)
+      const flags = content.statusCode === 206 ? 'a' : 'w'
+      const counter = counted(baseName(from), facts.size, options, copied, flags === 'a' ? held : 0)
+      await pipeline(content, counter, createWriteStream(part, { mode: 0o600, flags }), { signal: options.signal })
+    }
+    if (options.resume && facts.size > 0 && (await localSize(part)) !== facts.size)
+      throw new UsageError(`${files.target}:${from} changed while it was copied`, 255)
     const mode = Number.parseInt(facts.mode, 8) & 0o777
     await chmod(part, options.preserve ? mode : mode & ~process.umask())
     if (options.preserve) await utimes(part, new Date(), new Date(facts.mtime))
     await rename(part, to)
   } catch (error) {
-    await rm(part, { force: true })
+    if (!options.resume) await rm(part, { force: true })
     throw error
   }
   copied.files++
@@ -120,8 +128,8 @@ async function uploadFile(files: RemoteFiles, from: string, to: string, options:
   }
 }
 
-function counted(name: string, total: number | undefined, options: CopyOptions, copied: Copied): Transform {
-  let bytes = 0
+function counted(name: string, total: number | undefined, options: CopyOptions, copied: Copied, held = 0): Transform {
+  let bytes = held
   options.progress(name, 0, total)
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {

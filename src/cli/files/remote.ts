@@ -13,7 +13,8 @@ export interface RemoteFiles {
   stat(path: string): Promise<FileFactsItem | undefined>
   /** Entries without "." and ".."; @throws GatewayError also when there are more than the gateway lists */
   list(path: string): Promise<readonly FileFactsItem[]>
-  get(path: string, signal: AbortSignal): Promise<IncomingMessage>
+  /** @param from first byte; the answer's status is 206 where it begins there, 200 where it is the whole */
+  get(path: string, signal: AbortSignal, from?: number): Promise<IncomingMessage>
   put(path: string, content: Readable, facts: { readonly mode?: number; readonly bytes: number }, signal: AbortSignal): Promise<void>
   /** With its parents; the API has no such operation, so `mkdir -p` does it. */
   mkdir(path: string): Promise<void>
@@ -38,7 +39,8 @@ export function remoteFiles(
       return list.data.items
     },
     // a large file's first byte may wait for its look-up and its hash
-    get: (path, signal) => connection.send({ method: 'GET', path: url(path), headers: { accept: '*/*' }, signal, timeoutMs: 0 }),
+    get: (path, signal, from = 0) =>
+      connection.send({ method: 'GET', path: url(path), headers: { accept: '*/*', ...(from > 0 && { range: `bytes=${from}-` }) }, signal, timeoutMs: 0 }),
     put: async (path, content, { mode, bytes }, signal) => {
       const query = mode === undefined ? {} : { mode: (mode & 0o777).toString(8).padStart(4, '0') }
       const headers = { 'content-type': 'application/octet-stream', 'content-length': String(bytes) }
