@@ -23,7 +23,8 @@ export class ClientOutput {
   #ended = false
 
   constructor(onRoom: () => void) {
-    this.stream = new Readable({ read: onRoom, highWaterMark: MAX_UNREAD_BYTES })
+    // Not at once: a stream asks for more before it counts what is being read as gone, and asks only once.
+    this.stream = new Readable({ read: () => queueMicrotask(onRoom), highWaterMark: MAX_UNREAD_BYTES })
   }
 
   /** False while the client does not read. */

@@ -1,42 +1,13 @@
 /** The ways out: a connection that is lost in each state, a client that leaves, limits of time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { OpsError } from '../../src/core/errors.js'
 import type { Clock } from '../../src/guard/clock.js'
 import type { GuardParts } from '../../src/guard/parts.js'
 import { openGuardedShell } from '../../src/guard/shell.js'
 import { FakeProcess, FakeTarget } from './support/fake-target.js'
+import { HandClock, turns } from './support/hand-clock.js'
 import { decide, RULE } from './support/session.js'
-
-class HandClock implements Clock {
-  #now = 0
-  #timers: { at: number; callback: () => void }[] = []
-  now(): number {
-    return this.#now
-  }
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.#now + ms, callback }
-    this.#timers.push(timer)
-    return () => {
-      this.#timers = this.#timers.filter((one) => one !== timer)
-    }
-  }
-  get waiting(): number {
-    return this.#timers.length
-  }
-  async pass(ms: number): Promise<void> {
-    this.#now += ms
-    for (const timer of this.#timers.filter((one) => one.at <= this.#now)) {
-      this.#timers = this.#timers.filter((one) => one !== timer)
-      timer.callback()
-    }
-    await turns()
-  }
-}
-async function turns(): Promise<void> {
-  for (let i = 0; i < 10; i++) await turn()
-}
 
 function parts(target: FakeTarget, clock: Clock, more: Partial<GuardParts> = {}): GuardParts {
   let seq = 0

@@ -40,6 +40,8 @@ export class FakeTarget {
   pipe: FakeProcess | undefined
   readonly lines: string[] = []
   readonly typed: Buffer[] = []
+  /** Lines end as soon as they have begun. */
+  instant = false
   /** Lines get no answer at all. */
   mute = false
   #prompt = ''
@@ -78,6 +80,7 @@ export class FakeTarget {
       else {
         this.prints(`\x1b]7777;${begin};;${begin}\x07`)
         this.#unfinished = line
+        if (this.instant) this.finish()
       }
     }
   }
