@@ -44,8 +44,7 @@ class BoundedLogs implements RemoteProcess {
     this.exit.catch(() => {}) // whoever needs it awaits it
     this.stdout = this.#lane(stream === 'stderr' ? undefined : source.stdout, filter, false)
     this.stderr = this.#lane(stream === 'stdout' ? undefined : source.stderr, filter, true)
-    for (const dropped of [stream === 'stderr' && source.stdout, stream === 'stdout' && source.stderr])
-      if (dropped) dropped.on('error', () => {}).resume() // `exit` says the same
+    for (const dropped of [stream === 'stderr' && source.stdout, stream === 'stdout' && source.stderr]) if (dropped) dropped.on('error', () => {}).resume() // `exit` says the same
     this.#endInOrder(stream === 'stderr' ? undefined : source.stdout, stream === 'stdout' ? undefined : source.stderr)
   }
 

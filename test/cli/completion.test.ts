@@ -47,7 +47,8 @@ async function clientOnPath(t: TestContext): Promise<NodeJS.ProcessEnv> {
 
 test('fish completes with its script', { skip: needs.program('fish'), timeout: 120_000 }, async (t) => {
   const env = await clientOnPath(t)
-  const asked = 'opsctl completion fish | source; complete --do-complete "opsctl get p"; complete --do-complete "opsctl get pods -o ya"; complete --do-complete "opsctl log"'
+  const asked =
+    'opsctl completion fish | source; complete --do-complete "opsctl get p"; complete --do-complete "opsctl get pods -o ya"; complete --do-complete "opsctl log"'
   const said = execFileSync('fish', ['--no-config', '-c', asked], { env, encoding: 'utf8' })
   assert.deepEqual(said.trim().split('\n'), ['pods', 'yaml', 'login', 'logout', 'logs'])
 })

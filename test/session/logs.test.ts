@@ -43,7 +43,11 @@ test('a log comes whole and ends with 0', async () => {
   stdout.end('one\ntwo\n')
   stderr.end('err\n')
   settle({ kind: 'exited', code: 0 })
-  assert.deepEqual(await Promise.all([text(logs.stdout), text(logs.stderr ?? Readable.from([])), logs.exit]), ['one\ntwo\n', 'err\n', { kind: 'exited', code: 0 }])
+  assert.deepEqual(await Promise.all([text(logs.stdout), text(logs.stderr ?? Readable.from([])), logs.exit]), [
+    'one\ntwo\n',
+    'err\n',
+    { kind: 'exited', code: 0 },
+  ])
 })
 
 for (const withStderr of [true, false]) {
@@ -105,7 +109,10 @@ test('a filter answers the same however its bytes are cut', () => {
       const pieces = places.slice(1).map((end, i) => filter.push(bytes.subarray(places[i], end)))
       const passed = Buffer.concat([...pieces, filter.end()]).toString()
       const seen = (text: string) => (ignoreCase ? text.toLowerCase() : text)
-      const wanted = bytes.toString().split(/(?<=\n)/).filter((one) => seen(one).includes('a') && !seen(one).includes('x'))
+      const wanted = bytes
+        .toString()
+        .split(/(?<=\n)/)
+        .filter((one) => seen(one).includes('a') && !seen(one).includes('x'))
       assert.equal(passed, wanted.join(''))
     }),
   )
