@@ -6,7 +6,6 @@ import { once } from 'node:events'
 import {
   chmodSync,
   createReadStream,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -209,9 +208,4 @@ function sameTree(one: string, other: string, exact = true): void {
     if (exact) assert.deepEqual([a.mode, Math.floor(a.mtimeMs / 1000)], [b.mode, Math.floor(b.mtimeMs / 1000)], name)
     if (a.isFile()) assert.ok(readFileSync(join(one, name)).equals(readFileSync(join(other, name))), name)
   }
-}
-
-test('sshfs mounts a container', { skip: sshfsSkip() }, () => undefined)
-function sshfsSkip(): string | false {
-  return needs.program('sshfs') || (existsSync('/dev/fuse') ? 'mounting is left to a machine that allows it' : 'no /dev/fuse')
 }
