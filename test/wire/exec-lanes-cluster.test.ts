@@ -45,10 +45,11 @@ test('32 MiB go in, are half-closed, and come back whole', { skip }, async () =>
 test('a terminal has the size it was opened with, then each new one', { skip }, async () => {
   const size = { columns: 100, rows: 30, widthPx: 0, heightPx: 0 }
   const process = await clusterExec({ argv: ['bash', '--norc'], stdin: true, tty: size })
-  process.stdin.write('until [ "$(stty size)" = "30 100" ]; do :; done; echo fi"rst"\n')
+  // bounded, and not busy: kubelet leaves a program running whose client is gone
+  process.stdin.write('await() { for i in $(seq 600); do [ "$(stty size)" = "$1" ] && return; sleep 0.05; done; exit 9; }; await "30 100"; echo fi"rst"\n')
   await until(process.stdout, /first/)
   process.resize({ ...size, columns: 123, rows: 45 })
-  process.stdin.write('until [ "$(stty size)" = "45 123" ]; do :; done; echo sec"ond"; exit 4\n')
+  process.stdin.write('await "45 123"; echo sec"ond"; exit 4\n')
   await until(process.stdout, /second/)
   process.stdout.resume()
   assert.deepEqual(await process.exit, { kind: 'exited', code: 4 })
