@@ -149,10 +149,12 @@ export function executorContract(contract: ExecutorContract): void {
     test('a terminal merges the outputs, has its size, TERM and every new size', async () => {
       const process = await startPty(['sh'])
       assert.equal(process.stderr, undefined)
-      process.stdin.write('stty -echo; until [ "$(stty size)" = "30 100" ]; do :; done; echo "fir""st $TERM"\n')
+      process.stdin.write(
+        'stty -echo; await() { for i in $(seq 600); do [ "$(stty size)" = "$1" ] && return; sleep 0.05; done; exit 9; }; await "30 100"; echo "fir""st $TERM"\n',
+      )
       await until(process.stdout, /first xterm-256color/)
       process.resize({ ...SIZE, columns: 123, rows: 45 })
-      process.stdin.write('until [ "$(stty size)" = "45 123" ]; do :; done; echo "sec""ond" >&2; exit 4\n')
+      process.stdin.write('await "45 123"; echo "sec""ond" >&2; exit 4\n')
       await until(process.stdout, /second/)
       process.stdout.resume()
       assert.deepEqual(await process.exit, exited(4))
