@@ -130,12 +130,12 @@ for (const via of ['agent', 'apiserver'] as const) {
         const ran = await opsctl('alice', 'logs', crasher)
         return ran.code === 0 && ran
       })
-      assert.match(now.stdout.toString(), /^run on \d+\n/)
+      assert.match(now.stdout.toString(), /^run on \d+$/m)
       const before = await until('the gateway to know the second run', async () => {
         const ran = await opsctl('alice', 'logs', '-p', crasher)
         return ran.code === 0 && ran
       })
-      assert.match(before.stdout.toString(), /^run on \d+\n/)
+      assert.match(before.stdout.toString(), /^run on \d+$/m)
       const first = await opsctl('alice', 'logs', '-p', talker)
       assert.deepEqual([first.code, first.stderr], [255, 'dockin: not found: there is no container before this one whose log is kept\n'])
     })
