@@ -8,7 +8,7 @@ import type { ContainerRuntime, ExecRequest, NodeContainer, RemoteProcess, Windo
 import { FileSessions } from './files/file-sessions.js'
 import { type FileSession, startFiles } from './files/start-files.js'
 import { type ProcessHost, TerminalProcess } from './held-process.js'
-import { type LocalStart, spawnPiped } from './local-spawn.js'
+import { LocalSpawner, type LocalStart } from './local-spawn.js'
 import { ProcessTable } from './processes.js'
 import { loadPty, type PtyFactory } from './pty.js'
 
@@ -40,6 +40,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #containers: readonly NodeContainer[]
   readonly #running = new Set<RemoteProcess>()
   readonly #files = new FileSessions()
+  readonly #spawner = new LocalSpawner()
   #pty: PtyFactory | undefined
 
   /** @throws OpsError CONFIG_INVALID for a name that is none, or twice */
@@ -56,7 +57,7 @@ export class LocalRuntime implements ContainerRuntime {
     const home = this.#homes.get(containerId)
     if (home === undefined) throw new OpsError('TARGET_GONE', `No such local pod: ${JSON.stringify(containerId)}`)
     const start = prepare(containerId, home, request)
-    const process = request.pty ? this.#openTerminal(start, request.pty.size) : await spawnPiped(this.#host, start)
+    const process = request.pty ? this.#openTerminal(start, request.pty.size) : this.#spawner.onPipes(this.#host, start)
     this.#running.add(process)
     const close = () => void process.close()
     const forget = () => {
@@ -83,6 +84,7 @@ export class LocalRuntime implements ContainerRuntime {
 
   async close(): Promise<void> {
     await Promise.all([...[...this.#running].map((process) => process.close()), this.#files.close()])
+    this.#spawner.close()
   }
 
   #openTerminal(start: LocalStart, size: WindowSize): RemoteProcess {
@@ -114,16 +116,16 @@ function prepare(pod: string, home: string, request: ExecRequest): LocalStart {
   Object.assign(env, request.env)
   const cwd = resolve(home, request.cwd ?? '.')
   if (!isDirectory(cwd)) throw new OpsError('BAD_REQUEST', `No such directory: ${JSON.stringify(cwd)}`, { detail: `no such directory: ${escapePeerText(cwd)}` })
-  checkProgram(request.argv[0], env.PATH ?? PATH, cwd)
-  return { argv: request.argv, env, cwd }
+  return { file: programOf(request.argv[0], env.PATH ?? PATH, cwd), argv: request.argv, env, cwd }
 }
 
 /** execvp(3)'s search, done before: in a terminal its failure could not be told from a program that exits with 1. */
-function checkProgram(file: string | undefined, path: string, cwd: string): void {
+function programOf(file: string | undefined, path: string, cwd: string): string {
   if (file === undefined) throw new OpsError('BAD_REQUEST', 'Cannot start a program: no command was given', { detail: 'no command was given' })
   const candidates = file.includes('/') ? [resolve(cwd, file)] : path.split(':').map((dir) => resolve(cwd, dir, file))
   const found = file === '' ? [] : candidates.filter((candidate) => statOf(candidate) !== undefined)
-  if (found.some(isExecutable)) return
+  const executable = found.find(isExecutable)
+  if (executable !== undefined) return executable
   const code = found.length > 0 ? 'COMMAND_NOT_EXECUTABLE' : 'COMMAND_NOT_FOUND'
   throw new OpsError(code, `Cannot start ${JSON.stringify(file)}`, { detail: escapePeerText(file) })
 }

@@ -14,13 +14,13 @@ import { join } from 'node:path'
 import { OpsError } from '../../src/core/errors.js'
 import type { Logger } from '../../src/core/log.js'
 import type { ExecRequest, RemoteProcess } from '../../src/core/types.js'
+import { Children, exitCodeStatus } from '../children.js'
 import { PipedProcess, type ProcessHost, TerminalProcess } from '../held-process.js'
+import { type Libc, loadLibc, type PipeEnds } from '../libc.js'
 import { type ProcessTable, signalProcess } from '../processes.js'
 import { Pty } from '../pty.js'
 import { startFailure } from '../start-failure.js'
 import type { Bundle } from './bundle.js'
-import { AdoptedChildren } from './children.js'
-import { type Libc, loadLibc, type PipeEnds } from './libc.js'
 
 /** What the kernel may hold of an output that nobody reads at the moment. */
 const PIPE_BYTES = 1024 * 1024
@@ -32,7 +32,7 @@ const NOT_RUNNING = /container .*(does not exist|is not running|not running)|sto
 export class RuncStarter {
   readonly #log: Logger
   readonly #libc: Libc
-  readonly #children: AdoptedChildren
+  readonly #children: Children
   readonly #folder: string
   #count = 0
 
@@ -40,7 +40,8 @@ export class RuncStarter {
   constructor(log: Logger) {
     this.#log = log
     this.#libc = loadLibc()
-    this.#children = new AdoptedChildren(this.#libc)
+    this.#libc.adoptOrphans()
+    this.#children = new Children(this.#libc)
     this.#folder = mkdtempSync(join(tmpdir(), 'opagent-'))
   }
 
@@ -85,7 +86,7 @@ export class RuncStarter {
         throw new OpsError('PROTOCOL_ERROR', `runc started process ${pid} without handing over its terminal`)
       }
       const resize = (columns: number, rows: number) => this.#libc.resize(master, columns, rows)
-      return new TerminalProcess(host, new Pty(resize, master, pid, this.#children.ended(pid)))
+      return new TerminalProcess(host, new Pty(resize, master, pid, this.#children.ended(pid).then(exitCodeStatus)))
     } finally {
       closeSync(listener)
     }
@@ -108,7 +109,7 @@ export class RuncStarter {
     const [stdin = -1, stdout = -1, stderr = -1] = ours()
     const reader = (fd: number) => new Socket({ fd, readable: true, writable: false })
     const piped = { pid, stdin: new Socket({ fd: stdin, readable: false, writable: true }), stdout: reader(stdout), stderr: reader(stderr) }
-    return new PipedProcess(host, piped, this.#children.ended(pid))
+    return new PipedProcess(host, piped, this.#children.ended(pid).then(exitCodeStatus))
   }
 }
 

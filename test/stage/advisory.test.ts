@@ -235,7 +235,7 @@ describe('with real shells', { timeout: 60_000 }, () => {
       const { stage, events } = staged()
       let writing = Promise.resolve()
       stage.up?.on('data', (chunk: Buffer) => {
-        writing = writing.then(() => terminal.write(chunk))
+        writing = writing.then(() => new Promise((done) => terminal.write(chunk, done)))
       })
       stage.down?.resume()
       let seen = ''

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { buffer, text } from 'node:stream/consumers'
 import { after, before, suite, test } from 'node:test'
+import { exitCodeStatus } from '../../../agent/children.js'
 import { DockerRuntime } from '../../../agent/docker.js'
-import { exitStatus } from '../../../agent/runc/children.js'
 import { silentLogger } from '../../../src/core/log.js'
 import type { ExecRequest } from '../../../src/core/types.js'
 import { dockerSocketOf, needs } from '../../support/need.js'
@@ -116,7 +116,7 @@ suite('a program started by runc itself', { skip: needs.docker('a'), timeout: 12
 
 test('a wait status tells the code, and a signal as 128 and its number', () => {
   assert.deepEqual(
-    [0, 7 << 8, 255 << 8, 9, 15, 11 | 0x80].map(exitStatus).map((status) => status.kind === 'exited' && status.code),
+    [0, 7 << 8, 255 << 8, 9, 15, 11 | 0x80].map(exitCodeStatus).map((status) => status.kind === 'exited' && status.code),
     [0, 7, 255, 137, 143, 139],
   )
 })

@@ -1,26 +1,24 @@
-/** Ends of programs that became children of this process when the one that started them ended. */
+/** Ends of children that node knows nothing of. */
 import { constants } from 'node:os'
-import type { ExitStatus } from '../../src/core/types.js'
+import type { ExitStatus } from '../src/core/types.js'
 import type { Libc } from './libc.js'
 
 /** A signal that came while another was handled is one with it (signal(7)); so the ended are also looked for now and then. */
 const LOOK_INTERVAL_MS = 1000
 
-export class AdoptedChildren {
+export class Children {
   readonly #libc: Libc
-  readonly #waiting = new Map<number, (status: ExitStatus) => void>()
+  readonly #waiting = new Map<number, (status: number) => void>()
   readonly #look = () => this.#collect()
   #timer: NodeJS.Timeout | undefined
 
-  /** From now on this process adopts what is orphaned below it. */
   constructor(libc: Libc) {
     this.#libc = libc
-    libc.adoptOrphans()
     process.on('SIGCHLD', this.#look)
   }
 
-  /** Resolves once `pid`, which nobody else waits for, has ended. A signal's number n is exit code 128+n, as docker and shells say it. */
-  ended(pid: number): Promise<ExitStatus> {
+  /** Resolves with the wait status once `pid`, which nobody else waits for, has ended. */
+  ended(pid: number): Promise<number> {
     return new Promise((resolve) => {
       this.#waiting.set(pid, resolve)
       this.#timer ??= setInterval(this.#look, LOOK_INTERVAL_MS)
@@ -40,7 +38,7 @@ export class AdoptedChildren {
       const status = this.#libc.wait(pid)
       if (status === undefined) continue
       this.#waiting.delete(pid)
-      resolve(exitStatus(status))
+      resolve(status)
     }
     if (this.#waiting.size > 0) return
     clearInterval(this.#timer)
@@ -48,9 +46,16 @@ export class AdoptedChildren {
   }
 }
 
-/** Reads a wait status (wait(2)): the signal in the low seven bits, else the code in the second byte. -1: somebody else took it. */
+/** Reads a wait status (wait(2)): the signal in the low seven bits, else the code in the second byte. */
 export function exitStatus(status: number): ExitStatus {
-  if (status < 0) return { kind: 'exited', code: 128 + constants.signals.SIGKILL }
-  const signal = status & 0x7f
-  return { kind: 'exited', code: signal === 0 ? (status >> 8) & 0xff : 128 + signal }
+  const number = status & 0x7f
+  if (number === 0) return { kind: 'exited', code: (status >> 8) & 0xff }
+  const name = Object.entries(constants.signals).find((entry) => entry[1] === number)?.[0]
+  return { kind: 'signaled', signal: name?.slice('SIG'.length) ?? String(number), coreDumped: (status & 0x80) !== 0 }
+}
+
+/** As docker and shells say it: a signal's number n is exit code 128+n. */
+export function exitCodeStatus(status: number): ExitStatus {
+  const number = status & 0x7f
+  return { kind: 'exited', code: number === 0 ? (status >> 8) & 0xff : 128 + number }
 }
