@@ -1,9 +1,14 @@
-/** Each page of the console, light and dark, on a desk and on a phone: readable by WCAG AA as axe-core measures it, and never wider than the screen. */
+/**
+ * Each page of the console, light and dark, on a desk and on a phone: readable by WCAG AA as axe-core measures it, and never
+ * wider than the screen. UPDATE_DOCS=1 keeps each as docs/images/PAGE-SIZE-SCHEME.png.
+ */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { ConsoleWorld, missing } from '../console/support/console-world.js'
+import { repository } from '../support/world.js'
 
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } } as const
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
@@ -34,6 +39,10 @@ async function violations(page: Page): Promise<string[]> {
 
 const widerThanScreen = (page: Page): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
 
+async function keepPicture(page: Page, name: string): Promise<void> {
+  if (process.env.UPDATE_DOCS === '1') await page.screenshot({ path: join(repository, `docs/images/${name}.png`) })
+}
+
 async function checked(page: Page, what: string): Promise<void> {
   assert.deepEqual(await violations(page), [], what)
   assert.ok((await widerThanScreen(page)) <= 0, `${what} is wider than the screen`)
@@ -59,6 +68,7 @@ describe('every page of the console', { skip: missing }, () => {
         await page.goto(world.demo.http)
         await page.getByLabel('User').waitFor()
         await checked(page, 'the log-in page')
+        await keepPicture(page, `login-${size}-${colorScheme}`)
         await page.context().close()
         const known = await world.login('alice', '/sessions', { colorScheme, viewport })
         for (const [path, drawn] of PAGES) {
@@ -66,6 +76,7 @@ describe('every page of the console', { skip: missing }, () => {
           await known.locator(drawn).first().waitFor()
           if (path === '/audit') await known.locator('summary').nth(1).click()
           await checked(known, path)
+          if (/^\/(?!nowhere)\w+$/.test(path)) await keepPicture(known, `${path.slice(1)}-${size}-${colorScheme}`)
         }
         await known.goto(`${world.demo.http}/sessions?user=bob&state=ended`)
         await known.locator('.rows a.line').first().click()
@@ -73,6 +84,7 @@ describe('every page of the console', { skip: missing }, () => {
         await known.getByRole('button', { name: 'rm -rf keep' }).click()
         await known.locator('.command[aria-current]').waitFor()
         await checked(known, 'a session')
+        await keepPicture(known, `session-${size}-${colorScheme}`)
         await known.getByRole('button', { name: 'Mark as reviewed' }).click()
         await known.getByRole('dialog').waitFor()
         await checked(known, 'a dialog')
