@@ -68,7 +68,7 @@ export class Tokens {
 
   constructor(options: TokensOptions) {
     this.#options = options
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? (() => Date.now())
   }
 
   /** Tokens of a new login. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { needs } from '../support/need.js'
+import { until } from '../support/world.js'
 import { ApiGateway } from './support/api-gateway.js'
 
 const skip = needs.program('ssh')
@@ -83,6 +84,20 @@ test('a token that does not hold is refused, and the refusal is in the log', { s
   assert.equal((await gateway.fetch('GET', '/api/v1/whoami', undefined, undefined, { authorization: 'Basic YTpi' })).status, 401)
   const events = await gateway.events('type=login.refused')
   assert.ok(events.filter((event) => event.type === 'login.refused' && event.method === 'token').length >= 6)
+})
+
+test('a token that has run out is refused on every path, and each refusal is in the log', { skip }, async (t) => {
+  const token = await gateway.login('audra')
+  const refusals = async () => (await gateway.events('type=login.refused')).filter((event) => event.type === 'login.refused' && /expired/.test(event.reason))
+  const before = (await refusals()).length
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 16 * 60_000 })
+  const answers = await Promise.all(['/api/v1/whoami', '/api/v1/sessions', '/api/v1/audit'].map((path) => gateway.fetch('GET', path, { token })))
+  t.mock.timers.reset()
+  for (const answer of answers) {
+    assert.equal(answer.status, 401)
+    assert.equal(await codeOf(answer), 'AUTH_FAILED')
+  }
+  await until('the refusals in the log', async () => (await refusals()).length === before + answers.length)
 })
 
 test('the cookie of a browser is out of reach of scripts and of other sites', { skip }, async () => {
