@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { constants, gunzipSync } from 'node:zlib'
+import type { StoredEvent } from '../../src/core/types.js'
 import { needs } from '../support/need.js'
-import { until, World } from '../support/world.js'
+import { stopProgram, until, World } from '../support/world.js'
 
 const needSsh = needs.program('ssh')
 /** A world without clusters: one local pod, so that these tests run on any machine. */
@@ -183,4 +185,29 @@ describe('stores that fail', { skip: needSsh || needs.program('redis-server') },
 test('a world-readable key file in a config is named by check', () => {
   // the e2e of check lives beside the other refusals; this keeps the examples in config/ loadable
   assert.ok(readFileSync(join(import.meta.dirname, '../../config/opserver.yaml'), 'utf8').length > 0)
+})
+
+describe('a gateway that was killed', { skip: needSsh }, () => {
+  test('says at its next start which sessions it lost, and what they showed until then is there', async (t) => {
+    const world = await new World().start(local())
+    t.after(() => world.stop())
+    const client = spawn('ssh', [...world.options(), '-p', String(world.sshPort), '-tt', '-l', 'alice+web-0', '127.0.0.1', 'echo was-here; cat'])
+    t.after(() => client.kill('SIGKILL'))
+    const [shown] = (await once(client.stdout, 'data')) as [Buffer]
+    assert.match(shown.toString(), /was-here/)
+    const { session = '' } = await until('the start', () => world.events().find(({ type }) => type === 'session.start'))
+    const shows = () => {
+      const folder = join(world.dataDir, 'recordings')
+      const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes(session) && name.includes('.cast.gz'))
+      return names.some((name) => gunzipSync(readFileSync(join(folder, name)), { finishFlush: constants.Z_SYNC_FLUSH }).includes('was-here'))
+    }
+    await until('the recording to rest', shows)
+    await stopProgram(world.gateway, 'SIGKILL')
+    await world.startGateway()
+    // one with a recording is told by its recording, any other by itself
+    const told = (event: StoredEvent) => event.type === 'admin' && ['recording.closed', 'session.lost'].includes(event.action) && event.session === session
+    await until('the lost session', () => world.events().find(told))
+    assert.ok(shows())
+    assert.equal((await world.ssh('alice+web-0', 'true')).code, 0)
+  })
 })

@@ -44,7 +44,13 @@ async function runPty(argv: readonly string[], lanes: ProgramLanes): Promise<Exi
   const pty = spawnPty(argv[0] ?? '', argv.slice(1), { cols: 80, rows: 24, name: 'xterm' })
   lanes.started?.()
   let isOver = false
-  lanes.onResize((size) => isOver || pty.resize(size.columns, size.rows))
+  lanes.onResize((size) => {
+    try {
+      if (!isOver) pty.resize(size.columns, size.rows)
+    } catch {
+      // node-pty closes a terminal a moment before it says that its program has ended
+    }
+  })
   lanes.gone.addEventListener('abort', () => pty.kill('SIGKILL'))
   lanes.stdin?.on('data', (chunk: Buffer) => pty.write(chunk.toString()))
   pty.onData((text) => lanes.stdout?.write(text))
