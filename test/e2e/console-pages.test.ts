@@ -26,6 +26,9 @@ const PAGES = [
   ['/nowhere', '.message'],
 ] as const
 
+/** A session that a reviewer would open. */
+const LINES = ['ls -l', 'cat app.conf', 'tail -n 5 access.log', 'rm -rf releases', 'grep -c 200 access.log', 'cat /etc/shadow', 'df -h /', 'uptime']
+
 /** What axe-core finds, a line each. */
 async function violations(page: Page): Promise<string[]> {
   // as an expression: the page's policy allows no script that is not its own file
@@ -52,11 +55,17 @@ describe('every page of the console', { skip: missing }, () => {
   const world = new ConsoleWorld()
   before(async () => {
     await world.start()
+    await world.exec(
+      'alice',
+      'web-0',
+      'mkdir -p releases/42; printf "listen 8080\\nworkers 4\\n" > app.conf; for i in 4 5 6 7 8; do echo "19:0$i GET /orders 200 ${i}2ms"; done > access.log',
+    )
     const bob = await world.shell('bob', 'web-0')
-    await bob.run('echo a-line', /\[guarded\]\S*\$ $/)
-    await bob.run('rm -rf keep', /\[guarded\]\S*\$ $/)
+    for (const line of LINES) await bob.run(line, /\[guarded\]\S*\$ $/)
     bob.type('exit\r')
     await bob.ended()
+    await world.exec('bob', 'web-1', 'uptime')
+    await world.exec('bob', 'web-1', 'rm -rf /srv')
     await world.exec('carol', 'db-0', 'ls')
   })
   after(() => world.stop())
@@ -78,10 +87,10 @@ describe('every page of the console', { skip: missing }, () => {
           await checked(known, path)
           if (/^\/(?!nowhere)\w+$/.test(path)) await keepPicture(known, `${path.slice(1)}-${size}-${colorScheme}`)
         }
-        await known.goto(`${world.demo.http}/sessions?user=bob&state=ended`)
+        await known.goto(`${world.demo.http}/sessions?user=bob&state=ended&door=shell`)
         await known.locator('.rows a.line').first().click()
         await known.locator('.ap-term-text').waitFor()
-        await known.getByRole('button', { name: 'rm -rf keep' }).click()
+        await known.getByRole('button', { name: 'rm -rf releases' }).click()
         await known.locator('.command[aria-current]').waitFor()
         await checked(known, 'a session')
         await keepPicture(known, `session-${size}-${colorScheme}`)
