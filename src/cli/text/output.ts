@@ -48,7 +48,8 @@ export function yamlText(value: unknown): string {
   const document = new Document(value, { aliasDuplicateObjects: false })
   visit(document, {
     Scalar(_key, node) {
-      if (typeof node.value === 'string' && isUnsafe(node.value)) node.type = 'QUOTE_DOUBLE'
+      // a tab may stand in a plain scalar, but is escaped below like all that moves a terminal
+      if (typeof node.value === 'string' && (isUnsafe(node.value) || node.value.includes('\t'))) node.type = 'QUOTE_DOUBLE'
     },
   })
   return escapeUnicode(document.toString({ lineWidth: 0 }))
