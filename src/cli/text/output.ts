@@ -43,13 +43,15 @@ export function jsonLine(value: unknown): string {
   return `${escapeUnicode(JSON.stringify(value))}\n`
 }
 
+/** A tab is escaped below, which only double quotes know; blanks at the ends of lines do not come back from a block. */
+const HARD_SPACE = /\t|^\s|\s$|\s\n|\n\s/
+
 /** YAML; texts with controls are double-quoted and escaped. */
 export function yamlText(value: unknown): string {
   const document = new Document(value, { aliasDuplicateObjects: false })
   visit(document, {
     Scalar(_key, node) {
-      // a tab may stand in a plain scalar, but is escaped below like all that moves a terminal
-      if (typeof node.value === 'string' && (isUnsafe(node.value) || node.value.includes('\t'))) node.type = 'QUOTE_DOUBLE'
+      if (typeof node.value === 'string' && (isUnsafe(node.value) || HARD_SPACE.test(node.value))) node.type = 'QUOTE_DOUBLE'
     },
   })
   return escapeUnicode(document.toString({ lineWidth: 0 }))
