@@ -1,8 +1,10 @@
 /** The audit log of a config: its stores, the key of its checkpoints, a spool for when they are away, anchors for its signed head. */
 import { join } from 'node:path'
+import type { AnchorConfig } from '../config/evidence-values.js'
 import type { Config } from '../config/values.js'
 import type { Logger } from '../core/log.js'
 import { type Anchor, Anchors, fileAnchor, redisAnchor } from '../store/audit-anchor.js'
+import { s3Anchor } from '../store/audit-anchor-s3.js'
 import { AuditFile } from '../store/audit-file.js'
 import type { LogStore } from '../store/audit-lane.js'
 import { AuditLog } from '../store/audit-log.js'
@@ -37,8 +39,8 @@ export async function buildAudit(config: Config, logger: Logger): Promise<BuiltA
   // with "refuse" it keeps what has happened already (a session's end) while a store is away
   const spool = new AuditSpool(join(config.dataDir, 'spool'))
   const log = await AuditLog.open({ stores, onFailure, logger, key, spool })
-  const outside: Anchor[] = anchor === undefined ? [] : ['file' in anchor ? fileAnchor(anchor.file) : redisAnchor(anchor.redis, logger, anchor.key)]
-  const anchors = new Anchors([fileAnchor(join(state, 'head.json')), ...outside], log, logger)
+  const outside = anchor && (await anchorOf(anchor, logger))
+  const anchors = new Anchors([fileAnchor(join(state, 'head.json')), ...(outside ? [outside] : [])], log, logger)
   await anchors.check(log.status().head.seq)
   return {
     log,
@@ -51,4 +53,9 @@ export async function buildAudit(config: Config, logger: Logger): Promise<BuiltA
       await anchors.close()
     },
   }
+}
+
+function anchorOf(anchor: AnchorConfig, logger: Logger): Anchor | Promise<Anchor> {
+  if ('file' in anchor) return fileAnchor(anchor.file)
+  return 'redis' in anchor ? redisAnchor(anchor.redis, logger, anchor.key) : s3Anchor(anchor.s3)
 }

@@ -7,7 +7,10 @@ export interface RetentionConfig {
   readonly maxBytes?: number
 }
 /** Where the last signed head is kept besides the log. */
-export type AnchorConfig = { readonly file: string } | { readonly redis: string; readonly key: string }
+export type AnchorConfig =
+  | { readonly file: string }
+  | { readonly redis: string; readonly key: string }
+  | { readonly s3: Omit<S3Config, 'prefix'> & { readonly key: string } }
 
 /** Who can read recordings. */
 export interface EncryptionConfig {

@@ -27,7 +27,20 @@ export const anchorSchema = (folder: string) =>
       redis: z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d{1,3})?|unix:\/\/\/\S+)$/, 'must be redis://HOST:PORT/DB, rediss://… or unix:///PATH'),
       key: text.max(200, 'must be at most 200 characters').default('dockin:audit:anchor'),
     }),
+    z.strictObject({
+      s3: z.strictObject({
+        ...s3Place(folder),
+        key: text.max(1024, 'must be at most 1024 characters').default('dockin/audit/head.json'),
+      }),
+    }),
   ])
+
+const s3Place = (folder: string) => ({
+  bucket: text,
+  region: text.default('us-east-1'),
+  endpoint: z.url('must be a URL').exactOptional(),
+  credentialsFile: pathFrom(folder).exactOptional(),
+})
 
 export const encryptionSchema = (folder: string) =>
   z
@@ -38,13 +51,4 @@ export const encryptionSchema = (folder: string) =>
     .refine(({ keyFile, recipients }) => keyFile !== undefined || recipients.length > 0, 'must have a keyFile or recipients')
     .transform((encryption): EncryptionConfig => encryption)
 
-export const s3Schema = (folder: string) =>
-  z
-    .strictObject({
-      bucket: text,
-      region: text.default('us-east-1'),
-      endpoint: z.url('must be a URL').exactOptional(),
-      prefix: z.string().default(''),
-      credentialsFile: pathFrom(folder).exactOptional(),
-    })
-    .transform((s3): S3Config => s3)
+export const s3Schema = (folder: string) => z.strictObject({ ...s3Place(folder), prefix: z.string().default('') }).transform((s3): S3Config => s3)

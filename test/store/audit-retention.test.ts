@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { silentLogger } from '../../src/core/log.js'
 import { type Anchor, Anchors, fileAnchor, redisAnchor } from '../../src/store/audit-anchor.js'
+import { s3Anchor } from '../../src/store/audit-anchor-s3.js'
 import { AuditFile } from '../../src/store/audit-file.js'
 import { AuditLog } from '../../src/store/audit-log.js'
 import { AuditRedis } from '../../src/store/audit-redis.js'
@@ -14,6 +15,7 @@ import { verifyEvidence } from '../../src/wire/evidence/verify.js'
 import { gather } from '../contract/audit-store.js'
 import { needs } from '../support/need.js'
 import { redisServer } from '../support/redis-server.js'
+import { s3 } from '../support/s3-server.js'
 import { tempDir } from '../support/temp-dir.js'
 
 const line = 'x'.repeat(400)
@@ -108,6 +110,31 @@ test('anchor in Redis follows the checkpoints, and retention trims the stream', 
   await anchors.close()
   const held = JSON.parse(String(await redis.command('GET', 'dockin:audit:anchor'))) as { count: number }
   assert.equal(held.count, log.status().head.seq - 1)
+})
+
+test('anchor in S3 follows the checkpoints, is read again, and is told when the store is away', async (t) => {
+  const server = await s3(t)
+  const { dir, log, write } = await aLog(t)
+  const credentialsFile = join(dir, 's3.json')
+  await writeFile(credentialsFile, JSON.stringify({ accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }), { mode: 0o600 })
+  const options = { bucket: 'tapes', key: 'audit/head.json', region: 'us-east-1', endpoint: server.endpoint, credentialsFile }
+  const anchor = await s3Anchor(options)
+  assert.equal(await anchor.get(), undefined)
+  const anchors = new Anchors([anchor], log, silentLogger)
+  await write(20)
+  await log.close()
+  await anchors.close()
+  const again = await s3Anchor(options)
+  t.after(() => again.close())
+  assert.equal((await again.get())?.count, log.status().head.seq - 1)
+  const later = await aLog(t)
+  const behind = new Anchors([again], later.log, silentLogger)
+  await behind.check(later.log.status().head.seq)
+  await server.stop()
+  await behind.check(later.log.status().head.seq)
+  await behind.close()
+  const actions = (await gather(later.files, {})).flatMap((event) => (event.type === 'admin' ? [event.action] : []))
+  assert.deepEqual(actions, ['audit.cut', 'audit.anchor-failed'])
 })
 
 test('anchor that is ahead of the log says that it was cut, and one that fails is told once', async (t) => {
